@@ -1,0 +1,56 @@
+# Every door of the project. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all:
+
+.PHONY: help install up down demo test test-deep check bench bench-quality lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/binaries.txt pyproject.toml
+	@$(PYTHON) tools/bare_machine.py $(VENV)
+	@echo "installing pinned packages into $(VENV) (once; about a minute)"
+	@$(PIP_INSTALL) -r requirements/runtime.txt
+	@$(PIP_INSTALL) --no-deps -r requirements/binaries.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime requirements/test.txt
+	@$(PIP_INSTALL) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test requirements/dev.txt
+	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.runtime ## install what `make up` needs
+
+up: $(VENV)/.runtime ## start everything in the foreground; Ctrl-C stops it
+	@exec $(BIN)/mainstay up
+
+down: $(VENV)/.runtime ## stop what `make up` started
+	@$(BIN)/mainstay down
+
+demo: $(VENV)/.runtime ## ask, edit a document, ask again, look from a second tenant (needs `make up`)
+	@$(BIN)/python -m mainstay.edge.cli.demo
+
+test: $(VENV)/.test ## the fast suite, on a real PostgreSQL
+	@$(BIN)/python -m pytest
+
+test-deep: $(VENV)/.test ## the heavy suite: kills, attacks, every file of the data folder
+	@$(BIN)/python -m pytest -m deep -n 2
+
+check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/basedpyright
+	@$(BIN)/python tools/check_house.py
+
+lock: ## compile the pins of requirements/ again (needs uv)
+	@cd requirements && sh ./lock.sh
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

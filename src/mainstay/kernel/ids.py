@@ -1,0 +1,56 @@
+"""Identifiers: UUIDv7 inside, `prefix_hex` or `prefix-hex` outside, as OpenAI's clients expect them."""
+
+import os
+import time
+from typing import Literal
+from uuid import UUID
+
+from mainstay.kernel.errors import NotFound
+
+Prefix = Literal["ten_", "usr_", "key_", "file-", "vs_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"]
+
+
+def new_id() -> UUID:
+    """Return a UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, then random bits, so that ids sort by age."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+def encode_id(prefix: Prefix, value: UUID) -> str:
+    """Return the outer form of an id, for example `file-0190…`."""
+    return prefix + value.hex
+
+
+def decode_id(prefix: Prefix, text: str) -> UUID:
+    """Return the UUID inside an outer id.
+
+    A malformed id is answered like an unknown one, so that the form of an id tells a stranger nothing.
+    """
+    digits = text.removeprefix(prefix)
+    if digits == text or len(digits) != 32 or not all(letter in "0123456789abcdef" for letter in digits):
+        raise NotFound(f"No {_NOUNS[prefix]} found with id '{text[:80]}'.")
+    return UUID(hex=digits)
+
+
+_NOUNS: dict[Prefix, str] = {
+    "ten_": "tenant",
+    "usr_": "principal",
+    "key_": "API key",
+    "file-": "file",
+    "vs_": "vector store",
+    "doc_": "document",
+    "chunk_": "chunk",
+    "conv_": "conversation",
+    "resp_": "response",
+    "msg_": "message",
+    "call_": "call",
+    "aud_": "audit entry",
+    "job_": "job",
+}
+
+
+def not_found(prefix: Prefix, value: UUID) -> NotFound:
+    """Return the error for an id that nothing visible answers to; the text equals that of a malformed id."""
+    return NotFound(f"No {_NOUNS[prefix]} found with id '{encode_id(prefix, value)}'.")

@@ -1,0 +1,27 @@
+"""The relational store: transactions of one tenant, SQL by name, migrations, and the posture of the role."""
+
+from mainstay.platform.postgres.database import Database, PoolLimits
+from mainstay.platform.postgres.queries import Query, load_queries
+from mainstay.platform.postgres.transactions import (
+    KeyholeTx,
+    PortCalledInTransaction,
+    ReadTx,
+    Record,
+    Scope,
+    WriteTx,
+    outside_transaction,
+)
+
+__all__ = [
+    "Database",
+    "KeyholeTx",
+    "PoolLimits",
+    "PortCalledInTransaction",
+    "Query",
+    "ReadTx",
+    "Record",
+    "Scope",
+    "WriteTx",
+    "load_queries",
+    "outside_transaction",
+]

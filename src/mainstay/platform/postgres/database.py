@@ -1,0 +1,163 @@
+"""The one pool of connections of a process, and the only place where transactions begin and end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import asyncpg
+import structlog
+
+from mainstay.kernel.errors import Unavailable
+from mainstay.platform.postgres.codecs import install_codecs
+from mainstay.platform.postgres.transactions import (
+    Connection,
+    KeyholeTx,
+    ReadTx,
+    Scope,
+    WriteTx,
+    mark_transaction,
+)
+
+log = structlog.get_logger(__name__)
+
+_CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+@dataclass(frozen=True)
+class PoolLimits:
+    """What one process may take from the database, each with a deadline."""
+
+    connections_max: int = 8
+    acquire_timeout_s: float = 10.0
+    connect_timeout_s: float = 10.0
+    statement_timeout_s: float = 30.0
+    idle_in_transaction_timeout_s: float = 30.0
+
+
+class Database:
+    """Opens transactions; holds the pool and nothing else."""
+
+    def __init__(self, pool: asyncpg.Pool, limits: PoolLimits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    @classmethod
+    async def connect(cls, url: str, limits: PoolLimits | None = None, *, application: str = "mainstay") -> Self:
+        """Return a database for `url`; raises Unavailable with a sentence when it does not answer."""
+        limits = limits or PoolLimits()
+        settings = {
+            "application_name": application,
+            "search_path": "mainstay, public",
+            "statement_timeout": f"{int(limits.statement_timeout_s * 1000)}",
+            "idle_in_transaction_session_timeout": f"{int(limits.idle_in_transaction_timeout_s * 1000)}",
+            # A generic plan cannot see which tenant asks, and sorts everything where an index would do.
+            "plan_cache_mode": "force_custom_plan",
+            "jit": "off",
+        }
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=limits.connections_max,
+                timeout=limits.connect_timeout_s,
+                command_timeout=limits.statement_timeout_s + 5,
+                server_settings=settings,
+                init=install_codecs,
+                reset=_check_clean,
+            )
+        except _CONNECTION_LOST as lost:
+            raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
+        return cls(pool, limits)
+
+    async def close(self) -> None:
+        """Close the pool; connections still busy after five seconds are ended."""
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def read(self, scope: Scope) -> AsyncIterator[ReadTx]:
+        """Open a read-only transaction of one tenant."""
+        async with self._transaction("read", f"BEGIN READ ONLY; {scope.settings_sql()}") as connection:
+            yield ReadTx(connection, scope)
+
+    @asynccontextmanager
+    async def write(self, scope: Scope, *, unaudited: str | None = None) -> AsyncIterator[WriteTx]:
+        """Open a transaction of one tenant that may write; it commits only with an audit row or a reason why not."""
+        async with self._transaction("write", f"BEGIN; {scope.settings_sql()}") as connection:
+            tx = WriteTx(connection, scope, unaudited=unaudited)
+            yield tx
+            tx.check_audited()
+
+    @asynccontextmanager
+    async def keyhole(self) -> AsyncIterator[KeyholeTx]:
+        """Open a transaction without a tenant, for the functions of the schema `keyhole`."""
+        async with self._transaction("keyhole", "BEGIN") as connection:
+            yield KeyholeTx(connection)
+
+    async def ping(self, timeout_s: float = 2.0) -> None:
+        """Raise Unavailable unless the database answers within `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=timeout_s) as connection:
+                await connection.execute("SELECT 1")
+        except _CONNECTION_LOST as lost:
+            raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
+
+    @asynccontextmanager
+    async def _transaction(
+        self, kind: Literal["read", "write", "keyhole"], begin: str
+    ) -> AsyncIterator[Connection]:
+        mark_transaction(kind)
+        try:
+            async with self._connection() as connection:
+                try:
+                    await connection.execute(begin)
+                    yield connection
+                    await connection.execute("COMMIT")
+                except BaseException:
+                    await _roll_back(connection)
+                    raise
+        finally:
+            mark_transaction(None)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await self._pool.acquire(timeout=self._limits.acquire_timeout_s)
+        except _CONNECTION_LOST as lost:
+            raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
+        try:
+            yield connection
+        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as lost:
+            raise Unavailable(f"The connection to the database was lost: {lost}") from lost
+        finally:
+            await self._pool.release(connection)
+
+
+async def _roll_back(connection: Connection) -> None:
+    """End the transaction whatever state the connection is in; one that cannot roll back is dropped."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK", timeout=5)
+    except BaseException:
+        # The caller raises what ended the transaction; a connection in doubt must not go back to the pool.
+        connection.terminate()
+
+
+async def _check_clean(connection: Connection) -> None:
+    """Settings are LOCAL to transactions, so a returned connection needs no reset, only to be outside of one."""
+    if connection.is_in_transaction():
+        raise asyncpg.InternalClientError("a connection came back to the pool with an open transaction")

@@ -1,0 +1,81 @@
+"""Whether the role a process runs as is weak enough. A role that could see past row security never serves."""
+
+import asyncpg
+
+from mainstay.kernel.errors import MainstayError
+
+# The minor releases that close the known leaks past row security (CVE-2024-10976, CVE-2025-8713 and later).
+MINOR_FLOORS = {15: 14, 16: 10, 17: 6, 18: 0}
+PGVECTOR_FLOOR = (0, 8)
+
+
+class UnsafeDatabase(MainstayError):
+    """The database or the role cannot keep tenants apart; the message says how to mend it."""
+
+    kind = "unavailable"
+    code = "unsafe_database"
+
+
+_ROLE = """
+SELECT r.rolname AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole,
+       current_setting('server_version_num')::int AS version,
+       (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS pgvector,
+       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname IN ('mainstay', 'keyhole') AND c.relowner = r.oid) AS owned,
+       (SELECT string_agg(DISTINCT o.rolname, ', ') FROM pg_roles o
+         WHERE o.oid <> r.oid AND pg_has_role(r.oid, o.oid, 'MEMBER')
+           AND (o.rolsuper OR o.rolbypassrls OR o.rolname = 'mainstay_keyhole'
+                OR EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                            WHERE n.nspname IN ('mainstay', 'keyhole') AND c.relowner = o.oid))) AS strong_roles
+  FROM pg_roles r WHERE r.rolname = current_user
+"""
+
+
+async def require_safe_role(url: str) -> None:
+    """Raise UnsafeDatabase with one sentence unless `url` is a role that row security binds (goal S.T7)."""
+    try:
+        connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise UnsafeDatabase(
+            f"Cannot connect to the database ({error or type(error).__name__}): check the host, port, user and password of DATABASE_URL."
+        ) from error
+    try:
+        row = await connection.fetchrow(_ROLE)
+    finally:
+        await connection.close(timeout=5)
+    problem = complaint(dict(row or {}))
+    if problem:
+        raise UnsafeDatabase(problem)
+
+
+def complaint(row: dict[str, object]) -> str | None:
+    """Return what is wrong with the role described by `row` (columns of the catalogue query), or None."""
+    role = row["role"]
+    two_roles = (
+        "use two roles: a plain one in DATABASE_URL for the server, and the owner of the schema in MAINSTAY_OWNER_DATABASE_URL"
+    )
+    if row["rolsuper"] or row["rolbypassrls"]:
+        which = "is a superuser" if row["rolsuper"] else "has BYPASSRLS"
+        return f"The role '{role}' {which} and so may bypass row security; {two_roles}."
+    if row["owned"]:
+        return f"The role '{role}' owns {row['owned']} relations of Mainstay and could switch row security off; {two_roles}."
+    if row["strong_roles"]:
+        return f"The role '{role}' is a member of {row['strong_roles']}, which row security does not bind; revoke that, or {two_roles}."
+    version = int(str(row["version"]))
+    major, minor = divmod(version, 10000)
+    if major not in MINOR_FLOORS and major < max(MINOR_FLOORS):
+        return f"PostgreSQL {major} is too old: Mainstay needs 15 or later."
+    if minor < MINOR_FLOORS.get(major, 0):
+        return (
+            f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {major}.{MINOR_FLOORS[major]} or later."
+        )
+    return _pgvector_complaint(row["pgvector"])
+
+
+def _pgvector_complaint(found: object) -> str | None:
+    if found is None:
+        return "This database has no pgvector: run CREATE EXTENSION vector in it as a superuser (Debian: install postgresql-NN-pgvector first)."
+    numbers = tuple(int(part) for part in str(found).split(".")[:2])
+    if numbers < PGVECTOR_FLOOR:
+        return f"pgvector {found} is too old: Mainstay needs {'.'.join(map(str, PGVECTOR_FLOOR))} or later."
+    return None
