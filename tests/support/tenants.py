@@ -6,8 +6,8 @@ from uuid import UUID
 
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Scope
-from mainstay.platform.postgres.queries import parse_queries
 from mainstay.platform.postgres.database import Database
+from mainstay.platform.postgres.queries import parse_queries
 
 _QUERIES = parse_queries(
     """

@@ -1,4 +1,4 @@
-"""Time as a collaborator, so that a test can hold it still. Where order or leases depend on time, the database's is used."""
+"""Time as a collaborator, so that a test can hold it still; where order or leases depend on it, the database's counts."""
 
 import time
 from datetime import UTC, datetime

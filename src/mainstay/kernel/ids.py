@@ -7,7 +7,9 @@ from uuid import UUID
 
 from mainstay.kernel.errors import NotFound
 
-Prefix = Literal["ten_", "usr_", "key_", "file-", "vs_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"]
+Prefix = Literal[
+    "ten_", "usr_", "key_", "file-", "vs_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"
+]
 
 
 def new_id() -> UUID:

@@ -16,7 +16,7 @@ class Migration:
 
 def migrations() -> tuple[Migration, ...]:
     """Return all migrations in the order in which they apply."""
-    folder = files(__package__).joinpath("migrations")
+    folder = files("mainstay.schema").joinpath("migrations")
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     texts = [(name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in found]
     return tuple(Migration(name, text, sha256(text.encode()).digest()) for name, text in texts)

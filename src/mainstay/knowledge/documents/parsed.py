@@ -66,7 +66,9 @@ class ParsedDocument:
         end = 0
         for page in self.pages:
             if not end <= page.start_char <= page.end_char <= len(self.text):
-                raise ValueError(f"page {page.number} covers {page.start_char}..{page.end_char}, which overlaps or overruns")
+                raise ValueError(
+                    f"page {page.number} covers {page.start_char}..{page.end_char}, which overlaps or overruns"
+                )
             end = page.end_char
         start = 0
         for heading in self.headings:

@@ -1,7 +1,7 @@
 """The one pool of connections of a process, and the only place where transactions begin and end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -88,13 +88,13 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def read(self, scope: Scope) -> AsyncIterator[ReadTx]:
+    async def read(self, scope: Scope) -> AsyncGenerator[ReadTx]:
         """Open a read-only transaction of one tenant."""
         async with self._transaction("read", f"BEGIN READ ONLY; {scope.settings_sql()}") as connection:
             yield ReadTx(connection, scope)
 
     @asynccontextmanager
-    async def write(self, scope: Scope, *, unaudited: str | None = None) -> AsyncIterator[WriteTx]:
+    async def write(self, scope: Scope, *, unaudited: str | None = None) -> AsyncGenerator[WriteTx]:
         """Open a transaction of one tenant that may write; it commits only with an audit row or a reason why not."""
         async with self._transaction("write", f"BEGIN; {scope.settings_sql()}") as connection:
             tx = WriteTx(connection, scope, unaudited=unaudited)
@@ -102,10 +102,15 @@ class Database:
             tx.check_audited()
 
     @asynccontextmanager
-    async def keyhole(self) -> AsyncIterator[KeyholeTx]:
+    async def keyhole(self) -> AsyncGenerator[KeyholeTx]:
         """Open a transaction without a tenant, for the functions of the schema `keyhole`."""
         async with self._transaction("keyhole", "BEGIN") as connection:
             yield KeyholeTx(connection)
+
+    async def current_role(self) -> str:
+        """Return the name of the role that the connections have."""
+        async with self._connection() as connection:
+            return str(await connection.fetchval("SELECT current_user"))
 
     async def ping(self, timeout_s: float = 2.0) -> None:
         """Raise Unavailable unless the database answers within `timeout_s`."""
@@ -116,9 +121,7 @@ class Database:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
 
     @asynccontextmanager
-    async def _transaction(
-        self, kind: Literal["read", "write", "keyhole"], begin: str
-    ) -> AsyncIterator[Connection]:
+    async def _transaction(self, kind: Literal["read", "write", "keyhole"], begin: str) -> AsyncGenerator[Connection]:
         mark_transaction(kind)
         try:
             async with self._connection() as connection:
@@ -133,7 +136,7 @@ class Database:
             mark_transaction(None)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncGenerator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=self._limits.acquire_timeout_s)
         except _CONNECTION_LOST as lost:
@@ -142,19 +145,33 @@ class Database:
             yield connection
         except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as lost:
             raise Unavailable(f"The connection to the database was lost: {lost}") from lost
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # The driver says so when the server ended the session between two statements.
+            if not _is_lost(connection):
+                raise
+            raise Unavailable(f"The connection to the database was lost: {error}") from error
         finally:
             await self._pool.release(connection)
 
 
+def _is_lost(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes a connection that was lost back at once, and then its handle answers nothing more.
+        return True
+
+
 async def _roll_back(connection: Connection) -> None:
     """End the transaction whatever state the connection is in; one that cannot roll back is dropped."""
-    if connection.is_closed():
+    if _is_lost(connection):
         return
     try:
         await connection.execute("ROLLBACK", timeout=5)
     except BaseException:
         # The caller raises what ended the transaction; a connection in doubt must not go back to the pool.
-        connection.terminate()
+        if not _is_lost(connection):
+            connection.terminate()
 
 
 async def _check_clean(connection: Connection) -> None:

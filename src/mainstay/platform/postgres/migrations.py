@@ -51,7 +51,9 @@ async def migrate(owner_url: str, files: Sequence[MigrationFile], *, runtime_log
     try:
         connection = await asyncpg.connect(owner_url, timeout=10, command_timeout=600)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise MigrationFailed(f"The database does not take the owner's connection: {error or type(error).__name__}") from error
+        raise MigrationFailed(
+            f"The database does not take the owner's connection: {error or type(error).__name__}"
+        ) from error
     try:
         await connection.execute(f"SET lock_timeout = '{WAIT_FOR_OTHERS_S}s'")
         await connection.fetchval("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
@@ -84,7 +86,7 @@ async def _require_extension(connection: asyncpg.Connection) -> None:
 
 async def _require_roles(connection: asyncpg.Connection, runtime_login: str) -> None:
     """Make the two roles without login, and put the runtime's login into the first and the owner into the second."""
-    owner = await connection.fetchval("SELECT current_user")
+    owner = str(await connection.fetchval("SELECT current_user"))
     wanted = [f"CREATE ROLE {role} NOLOGIN" for role in ROLES]
     try:
         for role, statement in zip(ROLES, wanted, strict=True):
@@ -119,7 +121,9 @@ async def _apply(connection: asyncpg.Connection, files: Sequence[MigrationFile])
         "CREATE TABLE IF NOT EXISTS mainstay.migrations"
         " (name text PRIMARY KEY, digest bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    present = {row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM mainstay.migrations")}
+    present = {
+        row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM mainstay.migrations")
+    }
     applied: list[str] = []
     for file in files:
         if file.name in present:
@@ -130,9 +134,13 @@ async def _apply(connection: asyncpg.Connection, files: Sequence[MigrationFile])
             continue
         async with connection.transaction():
             await connection.execute(file.sql)
-            await connection.execute("INSERT INTO mainstay.migrations (name, digest) VALUES ($1, $2)", file.name, file.digest)
+            await connection.execute(
+                "INSERT INTO mainstay.migrations (name, digest) VALUES ($1, $2)", file.name, file.digest
+            )
         applied.append(file.name)
     newer = sorted(present.keys() - {file.name for file in files})
     if newer:
-        raise MigrationFailed(f"The database is newer than this program (it has {newer[-1]}): start the version that made it, or later.")
+        raise MigrationFailed(
+            f"The database is newer than this program (it has {newer[-1]}): start the version that made it, or later."
+        )
     return Migrated(tuple(applied), len(present))

@@ -16,15 +16,24 @@ class UnsafeDatabase(MainstayError):
     code = "unsafe_database"
 
 
+# What leads past row security: a replica streams every tenant's rows, and up to PostgreSQL 15 whoever creates roles
+# may grant himself any but a superuser.
+_POWERS = {
+    "rolsuper": "is a superuser",
+    "rolbypassrls": "has BYPASSRLS",
+    "rolreplication": "has REPLICATION",
+    "rolcreaterole": "has CREATEROLE",
+}
+
 _ROLE = """
-SELECT r.rolname AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole,
+SELECT r.rolname AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolreplication,
        current_setting('server_version_num')::int AS version,
        (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS pgvector,
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname IN ('mainstay', 'keyhole') AND c.relowner = r.oid) AS owned,
        (SELECT string_agg(DISTINCT o.rolname, ', ') FROM pg_roles o
          WHERE o.oid <> r.oid AND pg_has_role(r.oid, o.oid, 'MEMBER')
-           AND (o.rolsuper OR o.rolbypassrls OR o.rolname = 'mainstay_keyhole'
+           AND (o.rolsuper OR o.rolbypassrls OR o.rolname = 'mainstay_keyhole' OR o.rolname ~ '^pg_.*_server_'
                 OR EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                             WHERE n.nspname IN ('mainstay', 'keyhole') AND c.relowner = o.oid))) AS strong_roles
   FROM pg_roles r WHERE r.rolname = current_user
@@ -51,12 +60,11 @@ async def require_safe_role(url: str) -> None:
 def complaint(row: dict[str, object]) -> str | None:
     """Return what is wrong with the role described by `row` (columns of the catalogue query), or None."""
     role = row["role"]
-    two_roles = (
-        "use two roles: a plain one in DATABASE_URL for the server, and the owner of the schema in MAINSTAY_OWNER_DATABASE_URL"
-    )
-    if row["rolsuper"] or row["rolbypassrls"]:
-        which = "is a superuser" if row["rolsuper"] else "has BYPASSRLS"
-        return f"The role '{role}' {which} and so may bypass row security; {two_roles}."
+    two_roles = "use two roles: a plain one in DATABASE_URL for the server, and the owner of the schema in MAINSTAY_OWNER_DATABASE_URL"
+    # The owner has CREATEROLE too; that he owns the tables tells more.
+    power = next((words for column, words in _POWERS.items() if row[column]), None)
+    if power and not row["owned"]:
+        return f"The role '{role}' {power} and so may bypass row security; {two_roles}."
     if row["owned"]:
         return f"The role '{role}' owns {row['owned']} relations of Mainstay and could switch row security off; {two_roles}."
     if row["strong_roles"]:
@@ -66,9 +74,7 @@ def complaint(row: dict[str, object]) -> str | None:
     if major not in MINOR_FLOORS and major < max(MINOR_FLOORS):
         return f"PostgreSQL {major} is too old: Mainstay needs 15 or later."
     if minor < MINOR_FLOORS.get(major, 0):
-        return (
-            f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {major}.{MINOR_FLOORS[major]} or later."
-        )
+        return f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {major}.{MINOR_FLOORS[major]} or later."
     return _pgvector_complaint(row["pgvector"])
 
 

@@ -26,8 +26,10 @@ class Query:
     params: tuple[str, ...]
 
 
-def load_queries(package: str) -> Mapping[str, Query]:
+def load_queries(package: str | None) -> Mapping[str, Query]:
     """Return the queries of `queries.sql` in `package` by name; a block without a purpose is an error."""
+    if not package:
+        raise ValueError("load_queries needs the package that has the queries.sql: pass __package__")
     return parse_queries(files(package).joinpath("queries.sql").read_text("utf-8"), origin=package)
 
 

@@ -22,11 +22,15 @@ _open_transaction: ContextVar[str | None] = ContextVar("open_transaction", defau
 
 @dataclass(frozen=True)
 class Scope:
-    """Who a transaction works for: one tenant, one principal in it, and whether that one sees what others own."""
+    """Who a transaction works for: one tenant, one principal in it, and whether that one sees what others own.
+
+    `request_id` names the request that caused it, so that audit, usage and jobs can be tied to it.
+    """
 
     tenant_id: UUID
     principal_id: UUID
     sees_all: bool = False
+    request_id: str = "none"
 
     def settings_sql(self) -> str:
         """Return the statement that sets this scope until the end of the transaction.
@@ -85,7 +89,9 @@ class KeyholeTx:
     def _arguments(self, query: Query, params: Mapping[str, object]) -> list[object]:
         bound = self._bound()
         if bound.keys() & params.keys():
-            raise TypeError(f"query '{query.name}': {sorted(bound.keys() & params.keys())} is bound by the transaction; leave it out")
+            raise TypeError(
+                f"query '{query.name}': {sorted(bound.keys() & params.keys())} is bound by the transaction; leave it out"
+            )
         unknown = params.keys() - set(query.params)
         if unknown:
             raise TypeError(f"query '{query.name}' takes {list(query.params)}, not {sorted(unknown)}")
@@ -123,6 +129,11 @@ class WriteTx(ReadTx):
         self._changed_by = self._changed_by or query.name
         status = await self._connection.execute(query.sql, *self._arguments(query, params))
         return int(status.rsplit(" ", 1)[-1])
+
+    async def change_value(self, query: Query, **params: object) -> Any:
+        """Run an INSERT or UPDATE with RETURNING and return its first value, or None where no row was touched."""
+        self._changed_by = self._changed_by or query.name
+        return await self.fetch_value(query, **params)
 
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, object]]) -> None:
         """Run `query` once for each mapping of parameters, in one pipelined batch.

@@ -28,6 +28,7 @@ class Account:
             group=self.gid,
             extra_groups=[],
             cwd="/",
+            env={},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PROBE_DEADLINE_S,

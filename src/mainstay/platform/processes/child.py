@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,8 @@ class ChildProcess:
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
-                preexec_fn=None if options.guarded else _bind_to_parent(options.death_signal),
+                # One call of the kernel that takes no lock: safe beside threads.
+                preexec_fn=None if options.guarded else _bind_to_parent(options.death_signal),  # noqa: PLW1509
             )
         finally:
             os.close(log)
@@ -74,11 +76,8 @@ class ChildProcess:
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             return
-        try:
-            with stdin:
-                stdin.write(text.encode("utf-8"))
-        except BrokenPipeError:
-            pass  # poll() tells.
+        with suppress(BrokenPipeError), stdin:  # An end is for poll() to tell.
+            stdin.write(text.encode("utf-8"))
 
     def send_signal(self, number: signal.Signals) -> None:
         """Signal it, unless it has ended."""
@@ -87,10 +86,8 @@ class ChildProcess:
     def kill(self) -> None:
         """Kill it and what it started in its session, unless it has ended."""
         if self.poll() is None:
-            try:
+            with suppress(ProcessLookupError):  # It ended this moment.
                 os.killpg(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # It ended this moment.
 
     def wait(self, deadline_s: float) -> int | None:
         """Wait for its end; return the exit status, or None when it still runs after `deadline_s`."""
@@ -127,6 +124,7 @@ def _start_guard(pid: int, options: ChildOptions) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["/bin/sh", "-c", 'read -r _; kill -"$1" "$2"', "sh", str(int(options.death_signal)), str(pid)],
         cwd="/",
+        env={},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

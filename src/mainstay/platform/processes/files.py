@@ -32,6 +32,14 @@ def read_or_create_secret(path: Path) -> str:
     return secret
 
 
+def make_folders(folder: Path, mode: int) -> None:
+    """Make `folder` and what is missing above it with `mode`; what exists keeps its own."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir()
+        path.chmod(mode)  # Whatever the umask says.
+
+
 class FileLock:
     """An exclusive lock on a file; the kernel releases it when the holder ends, also by kill -9."""
 

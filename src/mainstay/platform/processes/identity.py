@@ -1,9 +1,11 @@
 """Which process is meant: the system reuses pids, so a process is known by its pid and its start together."""
 
 import os
-import re
 import signal
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +39,19 @@ def is_alive(process: ProcessIdentity) -> bool:
 
 def send_signal(process: ProcessIdentity, number: signal.Signals) -> bool:
     """Signal exactly this process; False when it has ended, whoever has its pid now."""
+    handle = _open_pidfd(process.pid)
     try:
-        if hasattr(os, "pidfd_open"):
-            return _signal_through_pidfd(process, number)
         if not is_alive(process):
             return False
-        os.kill(process.pid, number)
+        if handle is None:
+            os.kill(process.pid, number)
+        else:
+            signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return False
+    finally:
+        if handle is not None:
+            os.close(handle)
     return True
 
 
@@ -63,13 +70,13 @@ def end(process: ProcessIdentity, steps: tuple[tuple[signal.Signals, float], ...
     return not is_alive(process)
 
 
-def processes_in(folder: Path, program: str) -> list[ProcessIdentity]:
-    """Return the live processes of `program` that work in `folder` or were started with it as an argument.
+def find_processes(is_wanted: Callable[[str], bool]) -> list[ProcessIdentity]:
+    """Return the live processes whose command line, with blanks between its words, `is_wanted`.
 
-    A working folder that we may not read (another user's process in a container without ptrace rights) leaves
-    only the command line to go by, which PostgreSQL's own children overwrite.
+    The command line is all that everybody may see of everybody's processes, on each system and in each container.
     """
-    pids = _pids_from_proc(folder, program) if _has_proc() else _pids_from_ps(folder, program)
+    lines = _command_lines_from_proc() if _has_proc() else _command_lines_from_ps()
+    pids = [pid for pid, line in lines if is_wanted(line)]
     return [found for pid in pids if (found := identify(pid)) is not None]
 
 
@@ -77,16 +84,14 @@ def _has_proc() -> bool:
     return (_PROC / "self" / "stat").exists()
 
 
-def _signal_through_pidfd(process: ProcessIdentity, number: signal.Signals) -> bool:
-    # The descriptor pins the process, so that it cannot be replaced between the look and the signal.
-    handle = os.pidfd_open(process.pid)
+def _open_pidfd(pid: int) -> int | None:
+    """Return a handle on the process that has `pid` now, so that a later one with the same pid is never signalled."""
+    if sys.platform != "linux":
+        return None
     try:
-        if not is_alive(process):
-            return False
-        signal.pidfd_send_signal(handle, number)
-    finally:
-        os.close(handle)
-    return True
+        return os.pidfd_open(pid)
+    except OSError:
+        return None  # It has ended, or the kernel is old or emulated.
 
 
 def _start_from_proc(pid: int) -> str | None:
@@ -110,33 +115,22 @@ def _start_from_ps(pid: int) -> str | None:
     return started.strip()
 
 
-def _pids_from_proc(folder: Path, program: str) -> list[int]:
-    entries = [entry for entry in _PROC.iterdir() if entry.name.isdigit()]
-    return [int(entry.name) for entry in entries if _works_in(entry, folder, program)]
+def _command_lines_from_proc() -> Iterator[tuple[int, str]]:
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # It ended while we looked.
+                words = (entry / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                yield int(entry.name), b" ".join(words).decode(errors="replace")
 
 
-def _works_in(entry: Path, folder: Path, program: str) -> bool:
-    try:
-        command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return False
-    if Path(command[0]).name == program and str(folder) in command:
-        return True
-    try:
-        executable = (entry / "exe").readlink().name.removesuffix(" (deleted)")
-        return executable == program and (entry / "cwd").readlink() == folder
-    except OSError:
-        return False
-
-
-def _pids_from_ps(folder: Path, program: str) -> list[int]:
-    pattern = re.compile(rf"\s*(\d+)\s+(?:\S*/)?{re.escape(program)}\s.*{re.escape(str(folder))}(?:\s|$)")
-    matches = (pattern.match(line) for line in _ps("-axo", "pid=,command=").splitlines())
-    return [int(match.group(1)) for match in matches if match]
+def _command_lines_from_ps() -> Iterator[tuple[int, str]]:
+    for line in _ps("-axo", "pid=,command=").splitlines():
+        pid, _, command = line.strip().partition(" ")
+        yield int(pid), command.strip()
 
 
 def _ps(*arguments: str) -> str:
-    environment = {**os.environ, "LC_ALL": "C"}
+    environment = {"LC_ALL": "C", "PATH": os.defpath}
     done = subprocess.run(
         ["ps", *arguments], capture_output=True, text=True, timeout=_PS_DEADLINE_S, env=environment, check=False
     )

@@ -1,12 +1,12 @@
 """TCP ports of this machine."""
 
 import errno
-import random
+import secrets
 import socket
 
 # Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections, so that a
 # remembered port is not lost to one of those.
-_PORT_FIRST, _PORT_LAST = 20_000, 32_000
+_PORTS = range(20_000, 32_000)
 _PICKS_MAX = 200
 
 
@@ -31,7 +31,7 @@ def is_port_free(host: str, port: int) -> bool:
 def pick_port(host: str) -> int:
     """Return a random port on which a server could listen now; raises OSError when none is found."""
     for _ in range(_PICKS_MAX):
-        port = random.randint(_PORT_FIRST, _PORT_LAST)
+        port = secrets.choice(_PORTS)
         if is_port_free(host, port):
             return port
-    raise OSError(errno.EADDRINUSE, f"no free port between {_PORT_FIRST} and {_PORT_LAST} on {host}")
+    raise OSError(errno.EADDRINUSE, f"no free port between {_PORTS[0]} and {_PORTS[-1]} on {host}")

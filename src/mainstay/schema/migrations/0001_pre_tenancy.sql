@@ -121,3 +121,15 @@ BEGIN
 END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mainstay.audit_entries
     FOR EACH STATEMENT EXECUTE FUNCTION mainstay.refuse_change();
+
+-- Finds a tenant by name for maintenance on the command line; the runtime role may not call it.
+GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;
+CREATE POLICY keyhole ON mainstay.tenants FOR SELECT TO mainstay_keyhole USING (true);
+CREATE FUNCTION keyhole.find_tenant(name text) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT t.tenant_id FROM mainstay.tenants t WHERE t.name = find_tenant.name;
+END;
+ALTER FUNCTION keyhole.find_tenant(text) OWNER TO mainstay_keyhole;
+REVOKE ALL ON FUNCTION keyhole.find_tenant(text) FROM PUBLIC;
+DO $$ BEGIN EXECUTE format('GRANT EXECUTE ON FUNCTION keyhole.find_tenant(text) TO %I', current_user); END $$;

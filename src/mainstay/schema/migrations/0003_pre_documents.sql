@@ -94,6 +94,9 @@ CREATE TABLE mainstay.version_texts (
     tenant_id uuid NOT NULL,
     version_id uuid NOT NULL,
     text text NOT NULL,
+    -- Where each page begins, so that a quote is shown with the page on which it stands.
+    page_numbers int[] NOT NULL DEFAULT '{}',
+    page_starts int[] NOT NULL DEFAULT '{}' CHECK (cardinality(page_starts) = cardinality(page_numbers)),
     PRIMARY KEY (tenant_id, version_id),
     FOREIGN KEY (tenant_id, version_id) REFERENCES mainstay.document_versions (tenant_id, id)
 );

@@ -16,6 +16,7 @@ class DocumentBuilder:
         self._length = 0
         self._bytes = 0
         self._visible = False
+        self._item_ends_at = -1
         self._pages: list[Page] = []
         self._page_start: int | None = None
         self._headings: list[Heading] = []
@@ -23,6 +24,14 @@ class DocumentBuilder:
     def block(self, text: str) -> None:
         """Append a paragraph, followed by a blank line."""
         self._append(without_data(clean(text)).strip("\n"), "\n\n")
+
+    def item(self, text: str) -> None:
+        """Append an item of a list; items in a row stand on lines next to each other."""
+        if self._item_ends_at == self._length and self._page_start != self._length:
+            self._parts[-1] = "\n"
+            self._length -= 1
+        self._append(without_data(clean(text)).rstrip(), "\n\n")
+        self._item_ends_at = self._length
 
     def lines(self, rows: list[str]) -> None:
         """Append lines that belong together, such as the rows of a table, followed by a blank line."""
@@ -35,7 +44,8 @@ class DocumentBuilder:
             return
         if len(self._headings) >= self.limits.headings_max:
             raise ParseRejected(
-                "oversized", f"The file has more than {self.limits.headings_max:,} headings; split it into smaller files."
+                "oversized",
+                f"The file has more than {self.limits.headings_max:,} headings; split it into smaller files.",
             )
         level = min(max(level, 1), 6)
         seen = self._visible

@@ -1,0 +1,144 @@
+"""The only place where objects are wired: settings in, the objects of a process out."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from mainstay.config import InvalidConfiguration, Settings, load_settings
+from mainstay.control.audit.routes import AuditRoutes
+from mainstay.control.gateway.completion import PlainChat
+from mainstay.control.gateway.models import ChatModel
+from mainstay.control.gateway.prices import price_nanos
+from mainstay.control.gateway.providers.extractive import Extractive
+from mainstay.control.gateway.providers.loading import LoadingModel
+from mainstay.control.gateway.providers.minilm import MiniLm
+from mainstay.control.gateway.providers.openai_compatible import OpenAiCompatible
+from mainstay.control.gateway.routes import ModelRoutes
+from mainstay.control.gateway.service import Gateway
+from mainstay.control.metering.routes import UsageRoutes
+from mainstay.knowledge.answers import service as answers
+from mainstay.knowledge.answers.ask import Ask
+from mainstay.knowledge.answers.chat_routes import ChatRoutes
+from mainstay.knowledge.answers.routes import AnswerRoutes
+from mainstay.knowledge.assistants.models import Assistant
+from mainstay.knowledge.assistants.service import DEFAULT, Assistants
+from mainstay.knowledge.documents.parsing import ParserLimits, ParserPool
+from mainstay.knowledge.documents.routes import FileRoutes
+from mainstay.knowledge.documents.store_routes import StoreRoutes
+from mainstay.knowledge.retrieval.ingest import Ingest
+from mainstay.knowledge.retrieval.jobs import handlers
+from mainstay.knowledge.retrieval.routes import SearchRoutes
+from mainstay.platform.blobs import Blobs
+from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
+from mainstay.platform.postgres import Database, PoolLimits
+from mainstay.platform.postgres.posture import require_safe_role
+from mainstay.platform.telemetry import configure_logging
+
+SWEEP_EVERY_S = 30.0
+PARSERS_MAX = 2
+
+
+@dataclass(frozen=True)
+class ServerSystem:
+    """What the server process serves, and what must hold before it may."""
+
+    database: Database
+    routers: Sequence[APIRouter]
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
+    """Open what the server needs; the embedding model loads while the process serves its probes already."""
+    async with AsyncExitStack() as stack:
+        database = await _open_database(stack, settings, "server", settings.database_connections_max)
+        gateway, embedder = await _open_gateway(stack, settings)
+        assistants = _assistants(gateway)
+        blobs = open_blobs(settings)
+        ask = Ask(database, gateway)
+        yield ServerSystem(
+            database=database,
+            routers=[
+                FileRoutes(database, blobs, bytes_max=settings.upload_bytes_max).router(),
+                StoreRoutes(database).router(),
+                SearchRoutes(database, gateway).router(),
+                AnswerRoutes(database, ask, assistants).router(),
+                ChatRoutes(ask, PlainChat(database, gateway), assistants).router(),
+                ModelRoutes(database, gateway, assistants.names()).router(),
+                UsageRoutes(database).router(),
+                AuditRoutes(database).router(),
+            ],
+            checks={"database": database.ping, "embedding model": embedder.require_loaded},
+        )
+
+
+@asynccontextmanager
+async def worker_system(on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
+    """Open what the worker needs."""
+    settings = load_settings()
+    configure_logging("worker", level=settings.log_level)
+    async with AsyncExitStack() as stack:
+        # Two more than there are slots, so that leases are renewed while every job commits.
+        database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)
+        gateway, _ = await _open_gateway(stack, settings)
+        parsers = await stack.enter_async_context(ParserPool(ParserLimits(), children_max=PARSERS_MAX))
+        ingest = Ingest(database, open_blobs(settings), parsers, gateway)
+
+        async def sweep_answers() -> None:
+            await answers.sweep(database)
+
+        yield Worker(
+            database,
+            JobRegistry(handlers(ingest)),
+            WorkerLimits(concurrency=settings.worker_concurrency),
+            wakeups=PostgresWakeups(_require_url(settings)),
+            duties=[Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)],
+            on_beat=on_beat,
+        )
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    """Return the object store of this machine."""
+    return Blobs.in_folder(settings.home / "blobs")
+
+
+def _require_url(settings: Settings) -> str:
+    if settings.serving_url is None:
+        raise InvalidConfiguration("DATABASE_URL is not set: start everything with `mainstay up`.")
+    return settings.serving_url
+
+
+async def _open_database(stack: AsyncExitStack, settings: Settings, process: str, connections_max: int) -> Database:
+    url = _require_url(settings)
+    await require_safe_role(url)
+    limits = PoolLimits(connections_max=connections_max)
+    database = await Database.connect(url, limits, application=f"mainstay-{process}")
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def _open_gateway(stack: AsyncExitStack, settings: Settings) -> tuple[Gateway, LoadingModel]:
+    """Return the gateway with the models that the settings name, and the embedding model, which loads behind it."""
+    embedder = LoadingModel(
+        name=MiniLm.name,
+        provider=MiniLm.provider,
+        dimensions=MiniLm.dimensions,
+        load=lambda: MiniLm(settings.home / "models"),
+    )
+    stack.push_async_callback(embedder.close)
+    embedder.start()
+    chat_models: list[ChatModel] = [Extractive(embedder)]
+    if settings.model_url and settings.model_name:
+        key = settings.model_key.get_secret_value() if settings.model_key else None
+        remote = OpenAiCompatible(settings.model_url, settings.model_name, key)
+        stack.push_async_callback(remote.close)
+        chat_models.insert(0, remote)
+    return Gateway({model.name: model for model in chat_models}, embedder, price_nanos), embedder
+
+
+def _assistants(gateway: Gateway) -> Assistants:
+    """Return the assistants: the default one is answered by the model that the settings name, else by quotes alone."""
+    chat = gateway.chat_names()[0]
+    return Assistants({DEFAULT: Assistant(name=DEFAULT, prompt="answer", model=chat)})

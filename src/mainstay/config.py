@@ -1,0 +1,79 @@
+"""The only reader of the environment. A value that cannot be right stops the start with one sentence."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mainstay.kernel.errors import MainstayError
+
+
+class InvalidConfiguration(MainstayError):
+    """A setting has a value that cannot be right; the message names the setting and what it may be."""
+
+    kind = "invalid"
+    code = "invalid_configuration"
+
+
+class Settings(BaseSettings):
+    """What can be set from outside. Every field reads the environment variable of its alias."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default=Path("~/.mainstay"), validation_alias="MAINSTAY_HOME")
+    """The folder of everything one machine keeps: keys, uploads, models, logs, the database."""
+    host: str = Field(default="127.0.0.1", validation_alias="MAINSTAY_HOST")
+    port: int = Field(default=8321, ge=1, le=65535, validation_alias="MAINSTAY_PORT")
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """A PostgreSQL of your own, as the plain role that serves; without it one is started in the home folder."""
+    owner_database_url: SecretStr | None = Field(default=None, validation_alias="MAINSTAY_OWNER_DATABASE_URL")
+    """The same database as the owner of the schema, which migrates it and never serves."""
+    app_database_url: SecretStr | None = Field(default=None, validation_alias="MAINSTAY_APP_DATABASE_URL")
+    """Set by `mainstay up` for the processes it starts; wins over database_url."""
+    model_url: str | None = Field(default=None, validation_alias="MAINSTAY_MODEL_URL")
+    """The base URL of an OpenAI-compatible endpoint, for example https://api.openai.com/v1."""
+    model_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("MAINSTAY_MODEL_KEY", "MAINSTAY_MODEL_API_KEY")
+    )
+    model_name: str | None = Field(default=None, validation_alias=AliasChoices("MAINSTAY_MODEL_NAME", "MAINSTAY_MODEL"))
+    key: SecretStr | None = Field(default=None, validation_alias="MAINSTAY_API_KEY")
+    """The key the command line uses; without it, the one in the home folder."""
+    url: str | None = Field(default=None, validation_alias="MAINSTAY_URL")
+    """The address the command line talks to; without it, that of the running system."""
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    """Announced when found, never used unasked."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", validation_alias="MAINSTAY_LOG_LEVEL"
+    )
+    database_connections_max: int = Field(default=8, ge=2, le=200, validation_alias="MAINSTAY_DATABASE_CONNECTIONS_MAX")
+    worker_concurrency: int = Field(default=4, ge=1, le=64, validation_alias="MAINSTAY_WORKER_CONCURRENCY")
+    upload_bytes_max: int = Field(default=50 * 1024 * 1024, ge=1024, validation_alias="MAINSTAY_UPLOAD_BYTES_MAX")
+    request_bytes_max: int = Field(default=1024 * 1024, ge=1024, validation_alias="MAINSTAY_REQUEST_BYTES_MAX")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @property
+    def serving_url(self) -> str | None:
+        """Return the URL of the database as the server and worker reach it."""
+        chosen = self.app_database_url or self.database_url
+        return chosen.get_secret_value() if chosen else None
+
+
+def load_settings(**given: object) -> Settings:
+    """Return the settings of the environment, with those `given` (by field name, None = not given) winning.
+
+    Raises InvalidConfiguration with one sentence.
+    """
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfiguration(f"{name} has the value {first['input']!r}: {first['msg']}.", param=name) from None
+    if settings.model_url and not settings.model_name:
+        raise InvalidConfiguration("MAINSTAY_MODEL_URL is set but MAINSTAY_MODEL_NAME is not: name the model to call.")
+    return settings

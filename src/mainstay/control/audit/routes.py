@@ -1,0 +1,42 @@
+"""The audit over HTTP. Reading it is audited too."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from mainstay.control.access.door import permitted
+from mainstay.control.access.models import Caller
+from mainstay.control.audit import service
+from mainstay.control.audit.schemas import AuditObject
+from mainstay.platform.http import ListObject, page_request
+from mainstay.platform.postgres import Database
+
+Auditor = Annotated[Caller, Depends(permitted("audit.read"))]
+
+
+class AuditRoutes:
+    """The routes of the audit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def router(self) -> APIRouter:
+        """Return the routes to be mounted."""
+        router = APIRouter(prefix="/v1/audit", tags=["audit"])
+        router.add_api_route("", self.list, methods=["GET"], summary="List audit rows")
+        return router
+
+    async def list(
+        self,
+        caller: Auditor,
+        limit: int = 20,
+        after: str | None = None,
+        action: Annotated[str | None, Query(max_length=64)] = None,
+        request_id: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> ListObject[AuditObject]:
+        """List rows, newest first, of one action or one request where asked."""
+        request = page_request("aud_", limit=limit, after=after)
+        async with self._database.write(caller.scope) as tx:
+            page = await service.page(tx, request, action=action, request_id=request_id)
+            await service.record(tx, "audit.read", facts={"rows": len(page.rows)})
+        return ListObject[AuditObject].of([AuditObject.of(entry) for entry in page.rows], has_more=page.has_more)

@@ -1,0 +1,1 @@
+"""Models behind adapters, one folder or file for each wire format."""

@@ -1,0 +1,61 @@
+"""ONNX Runtime and the tokenizer, held to one thread a call, no network and little memory."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+# The official builds of ONNX Runtime send telemetry and keep a device id in the home folder unless this is set before
+# the library is loaded (Privacy.md in its wheel). The threads are ours: see model.py.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from mainstay.control.gateway.models import Vectors
+from mainstay.control.gateway.providers.minilm.errors import ModelUnusable
+from mainstay.control.gateway.providers.minilm.weights import TOKENIZER_SHA256, model_folder, require_digest
+
+
+def open_session(graph: Path) -> "Session":
+    """Return the graph, ready to run from any thread."""
+    return Session(graph)
+
+
+class Session:
+    """A loaded graph."""
+
+    def __init__(self, graph: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # Further passes would fuse into SkipLayerNormalization, which takes seven times as long as Add and LayerNormalization.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelUnusable(
+                f"{graph} cannot be loaded: {error}. Remove the folder, and it is built again."
+            ) from error
+
+    def run(self, token_ids: NDArray[np.int64]) -> Vectors:
+        """Return vectors of shape (texts, dimensions) for token ids of shape (texts, tokens)."""
+        vectors = self._session.run(["vectors"], {"token_ids": token_ids})[0]
+        return np.asarray(vectors, dtype=np.float32)
+
+
+class WordPieces:
+    """The model's tokenizer: lower-cased word pieces between two special tokens."""
+
+    def __init__(self) -> None:
+        path = model_folder() / "tokenizer.json"
+        require_digest(path, TOKENIZER_SHA256)
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, all of them, special ones included."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]

@@ -1,0 +1,71 @@
+"""`mainstay tenants create` and `keys create`: maintenance as the owner of the schema, on the machine itself."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from mainstay.config import Settings, load_settings
+from mainstay.control.access.models import Role
+from mainstay.edge.cli.output import JsonFlag, console, print_json
+from mainstay.edge.maintain import create_key, create_tenant, embedded_owner_url, resolve_urls
+from mainstay.kernel.ids import encode_id
+
+tenants = typer.Typer(no_args_is_help=True, help="Make tenants.")
+keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
+
+
+@tenants.command("create")
+def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
+    """Make a tenant, with the key of its first owner, which is shown this once."""
+    made = asyncio.run(create_tenant(_owner_url(load_settings()), name))
+    if as_json:
+        print_json(
+            {
+                "id": encode_id("ten_", made.id),
+                "object": "tenant",
+                "name": made.name,
+                "role": made.key.role,
+                "key": made.key.secret,
+            }
+        )
+        return
+    console.print(
+        f"Tenant {made.name} ({encode_id('ten_', made.id)})\nKey of its owner, shown this once:\n{made.key.secret}"
+    )
+
+
+@keys.command("create")
+def create_key_command(
+    tenant: Annotated[str, typer.Option(help="The tenant, by name.")],
+    role: Annotated[Role, typer.Option(help="What the key may do.")] = "admin",
+    name: Annotated[str, typer.Option(help="Who holds the key.")] = "command line",
+    expires_in_days: Annotated[int | None, typer.Option(help="When the key ends; without it, never.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key for a new principal of a tenant; the key is shown this once."""
+    made = asyncio.run(
+        create_key(_owner_url(load_settings()), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
+    )
+    if as_json:
+        print_json(
+            {
+                "id": encode_id("key_", made.id),
+                "object": "api_key",
+                "tenant": tenant,
+                "role": made.role,
+                "principal_id": encode_id("usr_", made.principal_id),
+                "expires_at": made.expires_at.isoformat() if made.expires_at else None,
+                "key": made.secret,
+            }
+        )
+        return
+    console.print(f"Key for the role {made.role} in {tenant}, shown this once:\n{made.secret}")
+
+
+def _owner_url(settings: Settings) -> str:
+    given = settings.database_url.get_secret_value() if settings.database_url else None
+    if given is None:
+        return embedded_owner_url(settings.home)
+    owner = settings.owner_database_url.get_secret_value() if settings.owner_database_url else None
+    return asyncio.run(resolve_urls(given, owner, settings.home)).owner

@@ -1,0 +1,38 @@
+"""How the command line reaches the system: the address of what runs, and the key that lies in the home folder."""
+
+from mainstay.config import Settings, load_settings
+from mainstay.edge.maintain import key_path
+from mainstay.edge.up.state import HomePaths, load_state
+from mainstay.kernel.errors import MainstayError
+from mainstay.sdk import Client
+
+
+class NoKey(MainstayError):
+    """There is no key to use."""
+
+    kind = "unauthenticated"
+    code = "no_key"
+
+
+def connect(settings: Settings | None = None) -> Client:
+    """Return a client for the running system; raises NoKey with what to do."""
+    settings = settings or load_settings()
+    return Client(address_of(settings), key_of(settings))
+
+
+def address_of(settings: Settings) -> str:
+    """Return MAINSTAY_URL, or the address of what runs on the home, or the one where it would run."""
+    if settings.url:
+        return settings.url.rstrip("/")
+    state = load_state(HomePaths(settings.home).state)
+    return state.address if state else f"http://{settings.host}:{settings.port}"
+
+
+def key_of(settings: Settings) -> str:
+    """Return MAINSTAY_API_KEY, or the key in the home folder."""
+    if settings.key:
+        return settings.key.get_secret_value()
+    file = key_path(settings.home)
+    if not file.exists():
+        raise NoKey(f"There is no key in {file}: start the system with `mainstay up`, or set MAINSTAY_API_KEY.")
+    return file.read_text().strip()

@@ -1,0 +1,106 @@
+"""What stands between an empty database and a system that answers: schema, tenant, key, sample documents."""
+
+from pathlib import Path
+
+import structlog
+
+from mainstay.control.access import service as access
+from mainstay.control.access.models import Caller
+from mainstay.edge.maintain.tenants import create_key, create_tenant, find_tenant
+from mainstay.kernel.ids import new_id
+from mainstay.knowledge.documents import service as documents
+from mainstay.knowledge.documents import versions
+from mainstay.platform.blobs import Blobs
+from mainstay.platform.postgres import Database, PoolLimits
+from mainstay.platform.postgres.migrations import migrate
+from mainstay.platform.postgres.posture import require_safe_role
+from mainstay.samples import SAMPLES, sample_files
+from mainstay.schema import migrations
+
+log = structlog.get_logger(__name__)
+
+DEMO_TENANT = "demo"
+SAMPLES_STORE = "samples"
+
+
+def key_path(home: Path) -> Path:
+    """Return where the key lies that the command line reads by itself."""
+    return home / "keys" / "demo.key"
+
+
+async def prepare(owner_url: str, app_url: str, home: Path) -> None:
+    """Migrate, prove that the serving role is weak enough, and make what a new system needs; twice changes nothing."""
+    if owner_url != app_url:
+        login = await _login_of(app_url)
+        await migrate(owner_url, migrations(), runtime_login=login)
+    await require_safe_role(app_url)
+    if owner_url != app_url:
+        await _ensure_demo(owner_url, app_url, home)
+
+
+async def _login_of(app_url: str) -> str:
+    database = await Database.connect(app_url, PoolLimits(connections_max=1), application="mainstay-maintain")
+    try:
+        return await database.current_role()
+    finally:
+        await database.close()
+
+
+async def _ensure_demo(owner_url: str, app_url: str, home: Path) -> None:
+    """Make the tenant `demo`, its key in a file of mode 0600, and its sample documents, where they are missing."""
+    file = key_path(home)
+    tenant_id = await find_tenant(owner_url, DEMO_TENANT)
+    if tenant_id is None:
+        key = (await create_tenant(owner_url, DEMO_TENANT)).key
+    elif not file.exists():
+        key = await create_key(owner_url, tenant=DEMO_TENANT, role="owner", name="owner", expires_in_days=None)
+    else:
+        key = None
+    if key is not None:
+        write_private(file, key.secret + "\n")
+    await _ensure_samples(app_url, file.read_text().strip(), home)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = file.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(file)
+
+
+async def _ensure_samples(app_url: str, secret: str, home: Path) -> None:
+    """Upload the sample documents into their store, unless it stands; a worker ingests them."""
+    database = await Database.connect(app_url, PoolLimits(connections_max=2), application="mainstay-maintain")
+    blobs = Blobs.in_folder(home / "blobs")
+    try:
+        caller = await access.authenticate(database, secret, request_id=f"cli_{new_id().hex}")
+        async with database.read(caller.scope) as tx:
+            if await documents.find_store_named(tx, SAMPLES_STORE) is not None:
+                return
+        await _add_samples(database, blobs, caller)
+    finally:
+        await database.close()
+
+
+async def _add_samples(database: Database, blobs: Blobs, caller: Caller) -> None:
+    kept = {
+        path.relative_to(SAMPLES).as_posix(): await documents.receive_file(
+            database,
+            blobs,
+            caller.scope,
+            data=path.read_bytes(),
+            filename=path.name,
+            purpose="assistants",
+            content_type=None,
+            visibility="tenant",
+            bytes_max=50_000_000,
+        )
+        for path in sample_files()
+    }
+    async with database.write(caller.scope) as tx:
+        store = await documents.find_or_create_store(tx, name=SAMPLES_STORE, visibility="tenant")
+        for external_id, file in kept.items():
+            await versions.add_file(tx, store_id=store.id, file_id=file.id, external_id=external_id, attributes={})

@@ -1,0 +1,56 @@
+"""The HTTP application: every slice's routes, one shape of errors, probes, and the page."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import FileResponse
+
+from mainstay.bootstrap import ServerSystem
+from mainstay.config import Settings
+from mainstay.edge.server.errors import install_error_handlers
+from mainstay.edge.server.health import HealthRoutes
+from mainstay.edge.server.middleware import RequestContext
+
+PAGE = Path(__file__).parent / "page"
+Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
+
+
+def create_app(settings: Settings, open_system: Opener) -> FastAPI:
+    """Return the application; its objects are opened when it starts and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with open_system(settings) as system:
+            app.state.database = system.database
+            for router in system.routers:
+                app.include_router(router)
+            app.include_router(HealthRoutes(system.checks).router())
+            app.include_router(_page_router())
+            app.mount("/page", StaticFiles(directory=PAGE), name="page")
+            yield
+
+    app = FastAPI(
+        title="Mainstay",
+        summary="Cited, metered, audited answers from your documents.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_error_handlers(app)
+    app.add_middleware(
+        RequestContext, body_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max
+    )
+    return app
+
+
+def _page_router() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})
+
+    return router

@@ -1,0 +1,45 @@
+"""Whether this process lives, whether it can serve, and its metrics."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from mainstay.kernel.errors import MainstayError
+
+Check = Callable[[], Awaitable[None]]
+
+
+class HealthRoutes:
+    """The probes. `checks` are what must hold before traffic may come, by name."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+
+    def router(self) -> APIRouter:
+        """Return the routes to be mounted."""
+        router = APIRouter(tags=["health"])
+        router.add_api_route("/healthz", self.alive, methods=["GET"], summary="Liveness")
+        router.add_api_route("/readyz", self.ready, methods=["GET"], summary="Readiness", response_model=None)
+        router.add_api_route("/metrics", self.metrics, methods=["GET"], summary="Metrics", response_model=None)
+        return router
+
+    async def alive(self) -> dict[str, str]:
+        """Answer while the process runs; nothing else is asked."""
+        return {"status": "alive"}
+
+    async def ready(self) -> Response:
+        """Answer 200 once the embedding model is loaded and the database answers, else 503 with what is missing."""
+        missing: dict[str, str] = {}
+        for name, check in self._checks.items():
+            try:
+                await check()
+            except MainstayError as error:
+                missing[name] = error.message
+        status = {"status": "ready"} if not missing else {"status": "not ready", "missing": missing}
+        return JSONResponse(status, status_code=503 if missing else 200)
+
+    async def metrics(self) -> Response:
+        """Return the metrics of this process in Prometheus' text format."""
+        return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,187 @@
+// The list of documents of a store: what is ready, what is being read, what could not be read and why.
+
+import { ApiError, getJson, postJson } from "./api.js";
+import { byId, element, show } from "./dom.js";
+import { baseName, count, fileKind, fileSize } from "./format.js";
+import { paths, readDocument, readList, readStore } from "./shapes.js";
+
+const BUSY_REFRESH_MS = 1200;
+// Below this many documents the eye is faster than a filter.
+const FILTER_FROM = 10;
+const ORDER = { uploading: 0, refused: 1, failed: 2, reading: 3, ready: 4 };
+
+export class Library {
+  /** `hooks`: onStore() after the choice of a store, onChange({finished}) after a refresh, onProblem(error). */
+  constructor(hooks) {
+    this.hooks = hooks;
+    this.stores = [];
+    this.store = null;
+    this.documents = [];
+    this.after = null;
+    this.uploads = [];
+    this.loaded = false;
+    this.timer = 0;
+    byId("store").addEventListener("change", (event) => this.choose(event.target.value));
+    byId("filter").addEventListener("input", () => this.render());
+    byId("more-documents").addEventListener("click", () => this.#guarded(() => this.#loadMore()));
+    document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+  }
+
+  /** Load the stores and open the one that was open before, or the one with most documents. */
+  async open() {
+    await this.#guarded(async () => {
+      await this.#loadStores();
+      const kept = this.stores.find((store) => store.id === sessionStorage.getItem("mainstay.store"));
+      const fullest = [...this.stores].sort((one, other) => other.total - one.total)[0];
+      await this.choose((kept ?? fullest)?.id ?? null);
+    });
+  }
+
+  async choose(storeId) {
+    this.store = this.stores.find((store) => store.id === storeId) ?? null;
+    this.documents = [];
+    this.after = null;
+    this.loaded = this.store === null;
+    if (storeId) sessionStorage.setItem("mainstay.store", storeId);
+    this.render();
+    this.hooks.onStore();
+    await this.refresh();
+    this.hooks.onStore();
+  }
+
+  /** The open store's id; makes a store when there is none, so that a first drop has somewhere to go. */
+  async storeForUpload() {
+    if (!this.store) {
+      const made = readStore(await postJson(paths.newStore, { name: "documents" }));
+      this.stores.push(made);
+      await this.choose(made.id);
+    }
+    return this.store.id;
+  }
+
+  /** Fetch the counts and the newest documents again, and once more soon while something is in progress. */
+  async refresh() {
+    clearTimeout(this.timer);
+    if (!this.store) return;
+    const storeId = this.store.id;
+    const readBefore = this.store.inProgress;
+    await this.#guarded(async () => {
+      await this.#loadStores();
+      const page = readList(await getJson(paths.documents(storeId)), readDocument);
+      if (this.store?.id !== storeId) return;
+      this.#merge(page);
+      this.loaded = true;
+    });
+    if (this.store?.id !== storeId) return;
+    this.render();
+    this.hooks.onChange({ finished: this.store.inProgress < readBefore });
+    if (this.busy && !document.hidden) this.timer = setTimeout(() => this.refresh(), BUSY_REFRESH_MS);
+  }
+
+  get busy() {
+    return (this.store?.inProgress ?? 0) > 0 || this.uploads.some((upload) => upload.state === "uploading");
+  }
+
+  get filenames() {
+    return this.documents.filter((document) => document.state === "ready").map((document) => document.filename);
+  }
+
+  /** Hand a document to its store again. */
+  async retry(documentId) {
+    await this.#guarded(() => postJson(paths.addDocument(this.store.id), { file_id: documentId }));
+    await this.refresh();
+  }
+
+  render() {
+    this.#renderStores();
+    const wanted = byId("filter").value.trim().toLowerCase();
+    const rows = [...this.uploads, ...this.documents]
+      .filter((row) => row.filename.toLowerCase().includes(wanted))
+      .sort((one, other) => ORDER[one.state] - ORDER[other.state] || byName(one, other));
+    byId("documents").replaceChildren(...(this.loaded ? rows.map((row) => this.#row(row)) : skeleton()));
+    byId("documents").setAttribute("aria-busy", String(!this.loaded));
+    show(byId("filter-row"), this.documents.length >= FILTER_FROM);
+    show(byId("more-documents"), this.after !== null);
+    const summary = this.#summary(rows.length, wanted);
+    if (byId("counts").textContent !== summary) byId("counts").textContent = summary;
+  }
+
+  #summary(shown, wanted) {
+    if (!this.store) return this.loaded ? "No store yet. The first file you add makes one." : "";
+    if (wanted) return `${shown} of ${this.documents.length} shown`;
+    const { ready, inProgress, failed } = this.store;
+    const parts = [`${ready.toLocaleString("en")} ready`];
+    if (inProgress > 0) parts.push(`${inProgress.toLocaleString("en")} being read`);
+    if (failed > 0) parts.push(`${failed.toLocaleString("en")} failed`);
+    return parts.join(" · ");
+  }
+
+  #row(row) {
+    const again = row.retryable
+      ? element("button", { type: "button", class: "link", on: { click: () => this.retry(row.id) } }, "Try again")
+      : null;
+    const detail = { ready: readyDetail, reading: () => "Being read", uploading: () => "Uploading" }[row.state];
+    return element("li", { class: `document is-${row.state}` },
+      element("span", { class: "kind", "aria-hidden": "true" }, fileKind(row.filename)),
+      element("span", { class: "name", title: row.filename }, baseName(row.filename)),
+      element("span", { class: "detail" }, detail ? detail(row) : `${row.reason || "It could not be read."} `, again),
+      row.state === "reading" || row.state === "uploading" ? element("span", { class: "running", "aria-hidden": "true" }) : null);
+  }
+
+  #renderStores() {
+    const choice = byId("store");
+    const options = this.stores.map((store) =>
+      element("option", { value: store.id, selected: store.id === this.store?.id }, store.name));
+    if (options.length === 0) options.push(element("option", {}, this.loaded ? "no store" : "…"));
+    choice.replaceChildren(...options);
+    choice.disabled = this.stores.length < 2;
+  }
+
+  async #loadStores() {
+    this.stores = readList(await getJson(paths.stores), readStore).rows;
+    if (this.store) this.store = this.stores.find((store) => store.id === this.store.id) ?? this.store;
+  }
+
+  async #loadMore() {
+    const page = readList(await getJson(paths.documents(this.store.id, this.after)), readDocument);
+    const known = new Set(this.documents.map((document) => document.id));
+    this.documents.push(...page.rows.filter((document) => !known.has(document.id)));
+    this.after = page.after;
+    this.render();
+  }
+
+  /** The newest page again; what was loaded beyond it stays as it was. */
+  #merge(page) {
+    const fresh = new Set(page.rows.map((document) => document.id));
+    const beyond = page.after === null ? [] : this.documents.filter((document) => !fresh.has(document.id));
+    if (beyond.length === 0) this.after = page.after;
+    this.documents = [...page.rows, ...beyond];
+  }
+
+  async #guarded(work) {
+    try {
+      await work();
+      this.hooks.onProblem(null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.hooks.onProblem(error);
+    }
+  }
+}
+
+function readyDetail(document) {
+  const parts = [];
+  if (document.pages > 1) parts.push(count(document.pages, "page"));
+  if (document.passages !== null) parts.push(count(document.passages, "passage"));
+  if (parts.length === 0 && document.bytes !== null) parts.push(fileSize(document.bytes));
+  if (document.version > 1) parts.push(`version ${document.version}`);
+  return parts.join(" · ");
+}
+
+function byName(one, other) {
+  return baseName(one.filename).localeCompare(baseName(other.filename), "en", { numeric: true });
+}
+
+function skeleton() {
+  return Array.from({ length: 6 }, () => element("li", { class: "document is-waiting", "aria-hidden": "true" }));
+}

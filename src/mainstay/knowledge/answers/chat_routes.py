@@ -1,0 +1,163 @@
+"""Chat completions: `model: "assistant/<name>"` is an answer with citations, any other a plain model call."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response, StreamingResponse
+
+from mainstay.control.access.door import permitted
+from mainstay.control.access.models import Caller
+from mainstay.control.gateway.completion import Completion, PlainChat
+from mainstay.control.gateway.models import Message
+from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.ids import encode_id, new_id
+from mainstay.knowledge.answers import wire
+from mainstay.knowledge.answers.ask import Ask
+from mainstay.knowledge.answers.models import Answer, AnswerEvent, Delta, Ended, Question, Started
+from mainstay.knowledge.answers.routes import STREAM_HEADERS, begun, conversation_of, last_answer, store_ids_of
+from mainstay.knowledge.answers.schemas import ChatCompletionCreate
+from mainstay.knowledge.answers.wire import Json
+from mainstay.knowledge.assistants.service import PREFIX, Assistants
+from mainstay.platform.http import JsonResponse
+
+Asker = Annotated[Caller, Depends(permitted("ask"))]
+
+
+class ChatRoutes:
+    """The route of chat completions."""
+
+    def __init__(self, ask: Ask, plain: PlainChat, assistants: Assistants) -> None:
+        self._ask = ask
+        self._plain = plain
+        self._assistants = assistants
+
+    def router(self) -> APIRouter:
+        """Return the route to be mounted."""
+        router = APIRouter(prefix="/v1/chat", tags=["answers"])
+        router.add_api_route("/completions", self.create, methods=["POST"], summary="Chat", response_model=None)
+        return router
+
+    async def create(self, caller: Asker, body: ChatCompletionCreate) -> Response:
+        """Answer as an assistant, or hand the messages to a plain model."""
+        if not body.model.startswith(PREFIX):
+            return await self._plain_call(caller, body)
+        assistant = self._assistants.resolve(body.model)
+        events = self._ask.events(caller, _question(body), assistant)
+        if body.stream:
+            usage = bool((body.stream_options or {}).get("include_usage"))
+            chunks = _answer_chunks(await begun(events), body.model, with_usage=usage)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
+        return JsonResponse(_completion_of_answer(await last_answer(events), body.model))
+
+    async def _plain_call(self, caller: Caller, body: ChatCompletionCreate) -> Response:
+        messages = tuple(
+            Message("system" if message.role == "developer" else message.role, message.text())
+            for message in body.messages
+        )
+        tokens_max = body.max_completion_tokens or body.max_tokens
+        call = self._plain.start(caller.scope, body.model, messages, output_tokens_max=tokens_max)
+        if body.stream:
+            chunks = _plain_chunks(call, body.model)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
+        done = await call.whole()
+        return JsonResponse(
+            _completion(f"chatcmpl-{new_id().hex}", body.model, done.text, done.input_tokens, done.output_tokens)
+        )
+
+
+def _question(body: ChatCompletionCreate) -> Question:
+    text, turns = conversation_of(body.messages)
+    metadata = body.metadata or {}
+    return Question(
+        text=text,
+        assistant=body.model,
+        store_ids=store_ids_of(body.tools),
+        conversation_key=metadata.get("conversation_id"),
+        turns=turns,
+        output_tokens_max=body.max_completion_tokens or body.max_tokens,
+        feature=metadata.get("feature", "answers")[:64] or "answers",
+    )
+
+
+def _completion(completion_id: str, model: str, text: str, used_in: int, used_out: int) -> Json:
+    return {
+        "id": completion_id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text, "refusal": None, "annotations": []},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": used_in, "completion_tokens": used_out, "total_tokens": used_in + used_out},
+    }
+
+
+def _completion_of_answer(answer: Answer, model: str) -> Json:
+    completion = _completion(
+        encode_id("resp_", answer.id), model, answer.answer or "", answer.input_tokens or 0, answer.output_tokens or 0
+    )
+    completion["choices"][0]["message"]["annotations"] = [wire.annotation(citation) for citation in answer.citations]
+    completion["conversation"] = {"id": encode_id("conv_", answer.conversation_id)}
+    completion["cost_usd_nanos"] = answer.cost_usd_nanos
+    return completion
+
+
+def _chunk(completion_id: str, model: str, delta: Json, finish_reason: str | None = None, **more: object) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    body = {
+        "id": completion_id,
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [choice],
+        **more,
+    }
+    return b"data: " + orjson.dumps(body) + b"\n\n"
+
+
+async def _answer_chunks(events: AsyncIterator[AnswerEvent], model: str, *, with_usage: bool) -> AsyncIterator[bytes]:
+    """Yield an answer as chunks; its citations come with the last one."""
+    completion_id = ""
+    try:
+        async for event in events:
+            if isinstance(event, Started):
+                completion_id = encode_id("resp_", event.answer.id)
+                yield _chunk(completion_id, model, {"role": "assistant", "content": ""})
+            elif isinstance(event, Delta):
+                yield _chunk(completion_id, model, {"content": event.text})
+            elif isinstance(event, Ended):
+                done = _completion_of_answer(event.answer, model)
+                annotations = done["choices"][0]["message"]["annotations"]
+                yield _chunk(completion_id, model, {"annotations": annotations}, "stop")
+                if with_usage:
+                    yield b"data: " + orjson.dumps({**done, "object": "chat.completion.chunk", "choices": []}) + b"\n\n"
+    except MainstayError as error:
+        yield _error_chunk(error)
+        return
+    yield b"data: [DONE]\n\n"
+
+
+async def _plain_chunks(call: Completion, model: str) -> AsyncIterator[bytes]:
+    completion_id = f"chatcmpl-{new_id().hex}"
+    yield _chunk(completion_id, model, {"role": "assistant", "content": ""})
+    try:
+        async for text in call.pieces():
+            yield _chunk(completion_id, model, {"content": text})
+    except MainstayError as error:
+        yield _error_chunk(error)
+        return
+    yield _chunk(completion_id, model, {}, "stop")
+    yield b"data: [DONE]\n\n"
+
+
+def _error_chunk(error: MainstayError) -> bytes:
+    body = {"error": {"message": error.message, "type": "server_error", "param": error.param, "code": error.code}}
+    return b"data: " + orjson.dumps(body) + b"\n\n"

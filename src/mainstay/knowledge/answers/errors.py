@@ -1,0 +1,16 @@
+"""What can go wrong with a question."""
+
+from mainstay.kernel.errors import MainstayError
+
+
+class QuestionTooLong(MainstayError):
+    """The question is over its limit."""
+
+    code = "question_too_long"
+
+
+class NothingToSearch(MainstayError):
+    """The caller sees no store."""
+
+    kind = "not_found"
+    code = "no_store"

@@ -1,0 +1,139 @@
+"""Answers over HTTP: `/v1/responses` with the `file_search` tool, as OpenAI has it, and the receipts."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response, StreamingResponse
+
+from mainstay.control.access.door import permitted
+from mainstay.control.access.models import Caller
+from mainstay.kernel.errors import Invalid, Unavailable
+from mainstay.kernel.ids import decode_id
+from mainstay.knowledge.answers import service, wire
+from mainstay.knowledge.answers.ask import Ask
+from mainstay.knowledge.answers.models import Answer, AnswerEvent, Ended, Question, Turn
+from mainstay.knowledge.answers.schemas import FileSearchTool, InputMessage, ResponseCreate
+from mainstay.knowledge.answers.stream import ResponseStream
+from mainstay.knowledge.assistants.service import Assistants
+from mainstay.platform.http import JsonResponse
+from mainstay.platform.postgres import Database
+
+Asker = Annotated[Caller, Depends(permitted("ask"))]
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+class AnswerRoutes:
+    """The routes of answers."""
+
+    def __init__(self, database: Database, ask: Ask, assistants: Assistants) -> None:
+        self._database = database
+        self._ask = ask
+        self._assistants = assistants
+
+    def router(self) -> APIRouter:
+        """Return the routes to be mounted."""
+        router = APIRouter(prefix="/v1", tags=["answers"])
+        router.add_api_route("/responses", self.create, methods=["POST"], summary="Ask", response_model=None)
+        router.add_api_route(
+            "/responses/{answer_id}", self.read, methods=["GET"], summary="Read an answer", response_model=None
+        )
+        router.add_api_route(
+            "/answers/{answer_id}/receipt",
+            self.receipt,
+            methods=["GET"],
+            summary="Explain an answer",
+            response_model=None,
+        )
+        return router
+
+    async def create(self, caller: Asker, body: ResponseCreate) -> Response:
+        """Answer a question from the caller's stores, whole or as a stream of events."""
+        assistant = self._assistants.resolve(body.model)
+        events = self._ask.events(caller, question_of(body), assistant)
+        with_results = wire.RESULTS in (body.include or ())
+        if body.stream:
+            stream = ResponseStream(with_results=with_results, metadata=body.metadata)
+            return StreamingResponse(
+                stream.encode(await begun(events)), media_type="text/event-stream", headers=STREAM_HEADERS
+            )
+        answer = await last_answer(events)
+        return JsonResponse(wire.response(answer, with_results=with_results, metadata=body.metadata))
+
+    async def read(self, caller: Asker, answer_id: str) -> Response:
+        """Read an answer as it was stored."""
+        async with self._database.read(caller.scope) as tx:
+            answer = await service.require(tx, decode_id("resp_", answer_id))
+        return JsonResponse(wire.response(answer))
+
+    async def receipt(self, caller: Asker, answer_id: str) -> Response:
+        """Explain an answer: passages, scores, versions, stages, cost, and whether a source has changed since."""
+        async with self._database.read(caller.scope) as tx:
+            explained = await service.explain(tx, decode_id("resp_", answer_id))
+        return JsonResponse(wire.receipt(explained))
+
+
+async def begun(events: AsyncIterator[AnswerEvent]) -> AsyncIterator[AnswerEvent]:
+    """Return the events once the first has come, so that a question that cannot be asked is refused with a status."""
+    first = await anext(events)
+
+    async def all_events() -> AsyncIterator[AnswerEvent]:
+        yield first
+        async for event in events:
+            yield event
+
+    return all_events()
+
+
+async def last_answer(events: AsyncIterator[AnswerEvent]) -> Answer:
+    """Return the answer with which the events end."""
+    async for event in events:
+        if isinstance(event, Ended):
+            return event.answer
+    raise Unavailable("The answer ended without a result; ask again.")
+
+
+def question_of(body: ResponseCreate) -> Question:
+    """Return what a request of the Responses API asks."""
+    text, turns = conversation_of(body.input)
+    conversation = (
+        body.conversation if isinstance(body.conversation, str) or body.conversation is None else body.conversation.id
+    )
+    return Question(
+        text=text,
+        assistant=body.model,
+        store_ids=store_ids_of(body.tools),
+        previous_id=decode_id("resp_", body.previous_response_id) if body.previous_response_id else None,
+        conversation_id=decode_id("conv_", conversation) if conversation else None,
+        conversation_key=(body.metadata or {}).get("conversation_id"),
+        turns=turns,
+        passages_max=min((tool.max_num_results for tool in body.tools if tool.max_num_results), default=None),
+        output_tokens_max=body.max_output_tokens,
+        feature=(body.metadata or {}).get("feature", "answers")[:64] or "answers",
+    )
+
+
+def store_ids_of(tools: Sequence[FileSearchTool]) -> tuple:
+    """Return the stores that `file_search` names; another tool is refused, because it would be ignored in silence."""
+    for tool in tools:
+        if tool.type != "file_search":
+            raise Invalid(f"The tool '{tool.type}' is not known here; only file_search is.", param="tools")
+    return tuple(decode_id("vs_", store_id) for tool in tools for store_id in tool.vector_store_ids)
+
+
+def conversation_of(given: str | Sequence[InputMessage]) -> tuple[str, tuple[Turn, ...]]:
+    """Return the last question and the turns before it."""
+    if isinstance(given, str):
+        return given, ()
+    asked = [index for index, message in enumerate(given) if message.role == "user"]
+    if not asked:
+        raise Invalid("There is no message of the role 'user'; the last one is the question.", param="input")
+    turns: list[Turn] = []
+    question: str | None = None
+    for message in given[: asked[-1]]:
+        if message.role == "user":
+            question = message.text()
+        elif message.role == "assistant" and question is not None:
+            turns.append(Turn(question, message.text()))
+            question = None
+    return given[asked[-1]].text(), tuple(turns)

@@ -1,0 +1,81 @@
+"""Responses and chat completions as OpenAI's clients send and read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Key = Annotated[str, Field(max_length=64)]
+Metadata = Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+MESSAGES_MAX = 200
+
+
+class ContentPart(BaseModel):
+    """A piece of a message; only text is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    text: str = ""
+
+
+class InputMessage(BaseModel):
+    """A turn as a client sends it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"] = "user"
+    content: str | Sequence[ContentPart] | None = None
+
+    def text(self) -> str:
+        """Return the text of all parts."""
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
+        return "\n".join(part.text for part in self.content if part.type in ("text", "input_text", "output_text"))
+
+
+class FileSearchTool(BaseModel):
+    """The tool `file_search`: which stores to search, and how many passages to use."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    vector_store_ids: Sequence[str] = ()
+    max_num_results: int | None = Field(default=None, ge=1, le=50)
+
+
+class ConversationName(BaseModel):
+    """A conversation by its id."""
+
+    id: str
+
+
+class ResponseCreate(BaseModel):
+    """`POST /v1/responses`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: str | Annotated[Sequence[InputMessage], Field(max_length=MESSAGES_MAX)]
+    model: str = "assistant/default"
+    tools: Annotated[Sequence[FileSearchTool], Field(max_length=16)] = ()
+    include: Sequence[str] | None = None
+    stream: bool = False
+    previous_response_id: str | None = None
+    conversation: str | ConversationName | None = None
+    metadata: Metadata | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1, le=32_000)
+
+
+class ChatCompletionCreate(BaseModel):
+    """`POST /v1/chat/completions`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str
+    messages: Annotated[Sequence[InputMessage], Field(min_length=1, max_length=MESSAGES_MAX)]
+    stream: bool = False
+    stream_options: Mapping[str, Any] | None = None
+    metadata: Metadata | None = None
+    max_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    tools: Annotated[Sequence[FileSearchTool], Field(max_length=16)] = ()

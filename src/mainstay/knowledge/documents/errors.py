@@ -1,0 +1,15 @@
+"""What can go wrong with files, stores and documents."""
+
+from mainstay.kernel.errors import MainstayError
+
+
+class FileTooLarge(MainstayError):
+    """An upload is over its limit."""
+
+    code = "file_too_large"
+
+
+class EmptyFile(MainstayError):
+    """An upload has no bytes."""
+
+    code = "empty_file"

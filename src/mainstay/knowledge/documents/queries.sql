@@ -1,0 +1,219 @@
+-- name: insert_file
+-- Records an upload whose bytes are stored already.
+INSERT INTO mainstay.files (tenant_id, id, owner_id, visibility, filename, purpose, content_type, bytes, sha256)
+VALUES (:tenant_id, :id, :principal_id, :visibility, :filename, :purpose, :content_type, :bytes, :sha256)
+RETURNING created_at;
+
+-- name: find_file
+-- Reads one upload.
+SELECT id, owner_id, visibility, filename, purpose, content_type, bytes AS size_bytes, sha256, created_at
+  FROM mainstay.files
+ WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: list_files
+-- A page of uploads, newest first.
+SELECT id, owner_id, visibility, filename, purpose, content_type, bytes AS size_bytes, sha256, created_at
+  FROM mainstay.files
+ WHERE tenant_id = :tenant_id AND deleted_at IS NULL
+   AND (:before::uuid IS NULL OR id < :before)
+   AND (:purpose::text IS NULL OR purpose = :purpose)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- name: delete_file
+-- Hides an upload; its bytes are removed after the commit.
+UPDATE mainstay.files SET deleted_at = now() WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: lock_name
+-- Lets one transaction at a time look for a store by name and make it when missing.
+SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id::uuid::text || '/' || :name, 0));
+
+-- name: insert_store
+-- Makes a store.
+INSERT INTO mainstay.stores (tenant_id, id, owner_id, visibility, name, metadata)
+VALUES (:tenant_id, :id, :principal_id, :visibility, :name, :metadata);
+
+-- name: find_store
+-- Reads one store.
+SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
+  FROM mainstay.stores
+ WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: find_store_named
+-- Finds the oldest visible store of a name.
+SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
+  FROM mainstay.stores
+ WHERE tenant_id = :tenant_id AND name = :name AND deleted_at IS NULL
+ ORDER BY id
+ LIMIT 1;
+
+-- name: list_stores
+-- A page of stores, newest first.
+SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
+  FROM mainstay.stores
+ WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND (:before::uuid IS NULL OR id < :before)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- name: count_documents
+-- Counts the documents of stores by the state of their newest version.
+SELECT store_id, state, count(*) AS documents, sum(bytes)::bigint AS bytes
+  FROM (SELECT DISTINCT ON (v.document_id) v.store_id, v.state, f.bytes
+          FROM mainstay.document_versions v
+          JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
+          JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
+         WHERE v.tenant_id = :tenant_id AND v.store_id = ANY(:store_ids::uuid[]) AND d.deleted_at IS NULL
+         ORDER BY v.document_id, v.number DESC) AS newest
+ GROUP BY store_id, state;
+
+-- name: delete_store
+-- Hides a store; its documents are not found any more from this moment.
+UPDATE mainstay.stores SET deleted_at = now() WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: claim_document
+-- Finds the document of an external id or makes it, and locks it, so that versions are numbered one at a time.
+INSERT INTO mainstay.documents (tenant_id, id, store_id, external_id, attributes)
+VALUES (:tenant_id, :id, :store_id, :external_id, :attributes)
+    ON CONFLICT (tenant_id, store_id, external_id) WHERE deleted_at IS NULL
+    DO UPDATE SET attributes = EXCLUDED.attributes
+RETURNING id;
+
+-- name: newest_version
+-- The newest version of a document.
+SELECT id, number, sha256, state FROM mainstay.document_versions
+ WHERE tenant_id = :tenant_id AND document_id = :document_id
+ ORDER BY number DESC
+ LIMIT 1;
+
+-- name: insert_version
+-- Adds a version to be ingested.
+INSERT INTO mainstay.document_versions (tenant_id, id, store_id, document_id, file_id, number, sha256)
+VALUES (:tenant_id, :id, :store_id, :document_id, :file_id, :number, :sha256);
+
+-- name: requeue_version
+-- Gives a failed version another try.
+UPDATE mainstay.document_versions SET state = 'queued', reason = NULL, reason_code = NULL
+ WHERE tenant_id = :tenant_id AND id = :id AND state = 'failed';
+
+-- name: touch_store
+-- Notes that a store was used.
+UPDATE mainstay.stores SET last_active_at = now() WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: find_work
+-- What an ingest job needs to know of its version, locked until the job's transaction ends.
+SELECT v.id AS version_id, v.number, v.document_id, v.store_id, v.file_id, f.filename, f.content_type, v.state,
+       d.version_current_id, coalesce(c.number, 0) AS number_current
+  FROM mainstay.document_versions v
+  JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
+  JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
+  LEFT JOIN mainstay.document_versions c ON c.tenant_id = d.tenant_id AND c.id = d.version_current_id
+ WHERE v.tenant_id = :tenant_id AND v.id = :id AND d.deleted_at IS NULL
+   FOR UPDATE OF v, d;
+
+-- name: start_version
+-- Notes that a worker has begun.
+UPDATE mainstay.document_versions SET state = 'working'
+ WHERE tenant_id = :tenant_id AND id = :id AND state IN ('queued', 'working');
+
+-- name: finish_version
+-- Makes a version ready, with what it turned out to hold.
+UPDATE mainstay.document_versions
+   SET state = 'ready', ready_at = now(), title = :title, content_type = :content_type, page_count = :page_count,
+       char_count = :char_count, chunk_count = :chunk_count
+ WHERE tenant_id = :tenant_id AND id = :id AND state IN ('queued', 'working');
+
+-- name: insert_text
+-- Keeps the text against which quotes are checked.
+INSERT INTO mainstay.version_texts (tenant_id, version_id, text, page_numbers, page_starts)
+VALUES (:tenant_id, :version_id, :text, :page_numbers, :page_starts);
+
+-- name: set_current
+-- Lets a document be retrieved by another version from now on.
+UPDATE mainstay.documents SET version_current_id = :version_id WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: end_version
+-- Ends a version: failed with a reason, or cancelled because a newer one overtook it.
+UPDATE mainstay.document_versions SET state = :state, reason_code = :reason_code, reason = :reason
+ WHERE tenant_id = :tenant_id AND id = :id AND state IN ('queued', 'working');
+
+-- name: retire_version
+-- Notes that a version is not retrieved any more.
+UPDATE mainstay.document_versions SET state = 'retired', retired_at = now()
+ WHERE tenant_id = :tenant_id AND id = :id AND state = 'ready';
+
+-- name: list_documents
+-- A page of the documents of a visible store, each as its newest version stands.
+SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
+       v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
+       v.created_at, v.ready_at
+  FROM mainstay.documents d
+  JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
+  JOIN LATERAL (SELECT * FROM mainstay.document_versions v
+                 WHERE v.tenant_id = :tenant_id AND v.document_id = d.id ORDER BY v.number DESC LIMIT 1) v ON true
+  JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
+ WHERE d.tenant_id = :tenant_id AND d.store_id = :store_id AND d.deleted_at IS NULL
+   AND (:before::uuid IS NULL OR d.id < (SELECT b.document_id FROM mainstay.document_versions b
+         WHERE b.tenant_id = :tenant_id AND b.store_id = :store_id AND b.file_id = :before ORDER BY b.document_id LIMIT 1))
+   AND (:states::text[] IS NULL OR v.state = ANY(:states))
+ ORDER BY d.id DESC
+ LIMIT :limit;
+
+-- name: find_document_of_file
+-- The document of a visible store that came from a file, or from one with the same content, as its version stands.
+SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
+       v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
+       v.created_at, v.ready_at
+  FROM mainstay.document_versions v
+  JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id AND d.deleted_at IS NULL
+  JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
+  JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
+ WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id
+   AND (v.file_id = :file_id
+        OR v.sha256 = (SELECT g.sha256 FROM mainstay.files g WHERE g.tenant_id = :tenant_id AND g.id = :file_id))
+ ORDER BY v.file_id = :file_id DESC, v.number DESC
+ LIMIT 1;
+
+-- name: delete_document
+-- Takes a document out of its store.
+UPDATE mainstay.documents SET deleted_at = now(), version_current_id = NULL
+ WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: cancel_versions
+-- Cancels what still waits of a document that was taken out.
+UPDATE mainstay.document_versions SET state = 'cancelled'
+ WHERE tenant_id = :tenant_id AND document_id = :document_id AND state IN ('queued', 'working');
+
+-- name: slice_text
+-- The code points [start_char, end_char) of a version's text, to check a quote against, and the page of the first.
+SELECT substr(text, :start_char::int + 1, :end_char::int - :start_char::int) AS text,
+       (SELECT p.number FROM unnest(page_numbers, page_starts) AS p (number, start_char)
+         WHERE p.start_char <= :start_char ORDER BY p.start_char DESC, p.number DESC LIMIT 1) AS page
+  FROM mainstay.version_texts
+ WHERE tenant_id = :tenant_id AND version_id = :version_id;
+
+-- name: read_text
+-- The text of a document's newest ready version, for whoever may see its store.
+SELECT t.text
+  FROM mainstay.version_texts t
+  JOIN mainstay.document_versions v ON v.tenant_id = t.tenant_id AND v.id = t.version_id
+  JOIN mainstay.stores s ON s.tenant_id = v.tenant_id AND s.id = v.store_id AND s.deleted_at IS NULL
+ WHERE t.tenant_id = :tenant_id AND t.version_id = :version_id;
+
+-- name: states_of
+-- How versions that answers used stand today: current, changed or deleted.
+SELECT v.id AS version_id,
+       CASE WHEN d.deleted_at IS NOT NULL OR s.deleted_at IS NOT NULL THEN 'deleted'
+            WHEN d.version_current_id = v.id THEN 'current'
+            ELSE 'changed' END AS state
+  FROM mainstay.document_versions v
+  JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
+  LEFT JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id
+ WHERE v.tenant_id = :tenant_id AND v.id = ANY(:version_ids::uuid[]);
+
+-- name: describe_versions
+-- What a citation shows of the versions it points to.
+SELECT v.id AS version_id, v.number, v.file_id, f.filename, v.title, d.external_id, v.page_count
+  FROM mainstay.document_versions v
+  JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
+  JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
+ WHERE v.tenant_id = :tenant_id AND v.id = ANY(:version_ids::uuid[]);

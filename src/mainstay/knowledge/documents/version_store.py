@@ -1,0 +1,156 @@
+"""The SQL of documents and their versions."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from mainstay.knowledge.documents.models import (
+    Attributes,
+    ReadyVersion,
+    Slice,
+    SourceState,
+    StoredDocument,
+    VersionCard,
+    VersionState,
+    VersionWork,
+)
+from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
+
+_QUERIES = load_queries(__package__)
+
+
+async def claim_document(
+    tx: WriteTx, *, document_id: UUID, store_id: UUID, external_id: str, attributes: Attributes
+) -> UUID:
+    """Return the id of the document called `external_id`, made under `document_id` when missing, and lock it."""
+    return await tx.change_value(
+        _QUERIES["claim_document"],
+        id=document_id,
+        store_id=store_id,
+        external_id=external_id,
+        attributes=dict(attributes),
+    )
+
+
+async def newest_version(tx: ReadTx, document_id: UUID) -> Record | None:
+    """Return id, number, sha256 and state of a document's newest version."""
+    return await tx.fetch_one(_QUERIES["newest_version"], document_id=document_id)
+
+
+async def insert_version(
+    tx: WriteTx, *, version_id: UUID, store_id: UUID, document_id: UUID, file_id: UUID, number: int, sha256: bytes
+) -> None:
+    """Add a version to be ingested."""
+    await tx.execute(
+        _QUERIES["insert_version"],
+        id=version_id,
+        store_id=store_id,
+        document_id=document_id,
+        file_id=file_id,
+        number=number,
+        sha256=sha256,
+    )
+
+
+async def requeue_version(tx: WriteTx, version_id: UUID) -> None:
+    """Give a failed version another try."""
+    await tx.execute(_QUERIES["requeue_version"], id=version_id)
+
+
+async def find_work(tx: WriteTx, version_id: UUID) -> VersionWork | None:
+    """Return what an ingest job needs to know, with version and document locked; None where they are gone."""
+    row = await tx.fetch_one(_QUERIES["find_work"], id=version_id)
+    return VersionWork(**row) if row else None
+
+
+async def start_version(tx: WriteTx, version_id: UUID) -> None:
+    """Note that a worker has begun."""
+    await tx.execute(_QUERIES["start_version"], id=version_id)
+
+
+async def finish_version(tx: WriteTx, version_id: UUID, ready: ReadyVersion) -> None:
+    """Make a version ready, and keep its text."""
+    await tx.execute(
+        _QUERIES["finish_version"],
+        id=version_id,
+        title=ready.title,
+        content_type=ready.content_type,
+        page_count=len(ready.pages),
+        char_count=len(ready.text),
+        chunk_count=ready.chunk_count,
+    )
+    await tx.execute(
+        _QUERIES["insert_text"],
+        version_id=version_id,
+        text=ready.text,
+        page_numbers=[number for number, _ in ready.pages],
+        page_starts=[start for _, start in ready.pages],
+    )
+
+
+async def set_current(tx: WriteTx, document_id: UUID, version_id: UUID) -> None:
+    """Let a document be retrieved by this version from now on."""
+    await tx.execute(_QUERIES["set_current"], id=document_id, version_id=version_id)
+
+
+async def end_version(
+    tx: WriteTx, version_id: UUID, state: VersionState, *, reason_code: str | None = None, reason: str | None = None
+) -> bool:
+    """End a version that was waiting or at work; False where it had ended already."""
+    ended = await tx.execute(
+        _QUERIES["end_version"], id=version_id, state=state, reason_code=reason_code, reason=reason
+    )
+    return ended > 0
+
+
+async def retire_version(tx: WriteTx, version_id: UUID) -> None:
+    """Note that a version is not retrieved any more."""
+    await tx.execute(_QUERIES["retire_version"], id=version_id)
+
+
+async def list_documents(
+    tx: ReadTx, store_id: UUID, *, before: UUID | None, states: Sequence[VersionState] | None, limit: int
+) -> Sequence[StoredDocument]:
+    """Return documents of a visible store, newest first; `before` is the file of the last one seen."""
+    rows = await tx.fetch(
+        _QUERIES["list_documents"],
+        store_id=store_id,
+        before=before,
+        states=list(states) if states else None,
+        limit=limit,
+    )
+    return [StoredDocument(**row) for row in rows]
+
+
+async def find_document_of_file(tx: ReadTx, store_id: UUID, file_id: UUID) -> StoredDocument | None:
+    """Return the document of a visible store that came from a file."""
+    row = await tx.fetch_one(_QUERIES["find_document_of_file"], store_id=store_id, file_id=file_id)
+    return StoredDocument(**row) if row else None
+
+
+async def delete_document(tx: WriteTx, document_id: UUID) -> None:
+    """Take a document out of its store, and cancel what still waits of it."""
+    await tx.execute(_QUERIES["delete_document"], id=document_id)
+    await tx.execute(_QUERIES["cancel_versions"], document_id=document_id)
+
+
+async def slice_text(tx: ReadTx, version_id: UUID, start_char: int, end_char: int) -> Slice | None:
+    """Return the code points [start_char, end_char) of a version's text with the page of the first."""
+    row = await tx.fetch_one(_QUERIES["slice_text"], version_id=version_id, start_char=start_char, end_char=end_char)
+    return Slice(row["text"], row["page"]) if row else None
+
+
+async def read_text(tx: ReadTx, version_id: UUID) -> str | None:
+    """Return the text of a version, for whoever may see its store."""
+    return await tx.fetch_value(_QUERIES["read_text"], version_id=version_id)
+
+
+async def states_of(tx: ReadTx, version_ids: Sequence[UUID]) -> dict[UUID, SourceState]:
+    """Return how versions stand today: current, changed or deleted."""
+    rows = await tx.fetch(_QUERIES["states_of"], version_ids=list(version_ids))
+    return {row["version_id"]: row["state"] for row in rows}
+
+
+async def describe(tx: ReadTx, version_ids: Sequence[UUID]) -> dict[UUID, VersionCard]:
+    """Return what a citation shows of each version."""
+    rows = await tx.fetch(_QUERIES["describe_versions"], version_ids=list(version_ids))
+    return {row["version_id"]: VersionCard(**row) for row in rows}

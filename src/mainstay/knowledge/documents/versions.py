@@ -1,0 +1,184 @@
+"""The rules of documents: never overwritten, each content a version, and nothing ready with nothing in it.
+
+queued → working → ready → retired
+                 ↘ failed (with a reason; the same content sent again gets another try)
+                 ↘ cancelled (overtaken by a newer version, or its document was taken out)
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from mainstay.control.audit import service as audit
+from mainstay.kernel.errors import Invalid, invariant
+from mainstay.kernel.ids import encode_id, new_id, not_found
+from mainstay.kernel.paging import Page, PageRequest, cut_page
+from mainstay.knowledge.documents import service, version_store
+from mainstay.knowledge.documents.models import (
+    INGEST,
+    Added,
+    Attributes,
+    ReadyVersion,
+    Slice,
+    SourceState,
+    StoredDocument,
+    VersionCard,
+    VersionState,
+    VersionWork,
+)
+from mainstay.platform.jobs import enqueue
+from mainstay.platform.postgres import ReadTx, WriteTx
+
+EXTERNAL_ID_MAX = 1024
+REASON_MAX = 1000
+
+
+async def add_file(
+    tx: WriteTx, *, store_id: UUID, file_id: UUID, external_id: str | None, attributes: Attributes
+) -> Added:
+    """Put an upload into a store as the document `external_id`, or as a new document where none is given.
+
+    Content that the document's newest version has already is recognised by its hash and costs nothing.
+    """
+    await service.require_store(tx, store_id)
+    file = await service.require_file(tx, file_id)
+    if external_id is not None and not 1 <= len(external_id) <= EXTERNAL_ID_MAX:
+        raise Invalid(
+            f"An external_id has 1 to {EXTERNAL_ID_MAX} characters, not {len(external_id)}.", param="external_id"
+        )
+    document_id = await version_store.claim_document(
+        tx,
+        document_id=new_id(),
+        store_id=store_id,
+        external_id=external_id or encode_id("file-", file_id),
+        attributes=attributes,
+    )
+    newest = await version_store.newest_version(tx, document_id)
+    if newest and newest["sha256"] == file.sha256 and newest["state"] != "cancelled":
+        return await _add_known(tx, document_id, newest["id"], newest["state"])
+    version_id, number = new_id(), newest["number"] + 1 if newest else 1
+    await version_store.insert_version(
+        tx,
+        version_id=version_id,
+        store_id=store_id,
+        document_id=document_id,
+        file_id=file_id,
+        number=number,
+        sha256=file.sha256,
+    )
+    await _enqueue(tx, version_id)
+    await audit.record(tx, "document.add", target_id=encode_id("doc_", document_id), facts={"version": number})
+    return Added(document_id, version_id, changed=True)
+
+
+async def _add_known(tx: WriteTx, document_id: UUID, version_id: UUID, state: VersionState) -> Added:
+    """Do nothing for content that is known, unless its ingest failed: then it gets another try."""
+    target_id = encode_id("doc_", document_id)
+    if state != "failed":
+        await audit.record(tx, "document.unchanged", target_id=target_id)
+        return Added(document_id, version_id, changed=False)
+    await version_store.requeue_version(tx, version_id)
+    await _enqueue(tx, version_id)
+    await audit.record(tx, "document.retry", target_id=target_id)
+    return Added(document_id, version_id, changed=True)
+
+
+async def _enqueue(tx: WriteTx, version_id: UUID) -> None:
+    await enqueue(
+        tx,
+        INGEST,
+        {"version_id": str(version_id)},
+        request_id=tx.scope.request_id,
+        unique_key=f"{INGEST.name}:{version_id.hex}",
+    )
+
+
+async def start(tx: WriteTx, version_id: UUID) -> VersionWork | None:
+    """Return what there is to do for a version and note that a worker has begun; None where nothing is left to do."""
+    work = await version_store.find_work(tx, version_id)
+    if work is None or work.state not in ("queued", "working"):
+        return None
+    await version_store.start_version(tx, version_id)
+    return work
+
+
+async def finish(tx: WriteTx, version_id: UUID, ready: ReadyVersion) -> UUID | None:
+    """Make a version ready and current; return the version that it retires, if there is one.
+
+    Raises Overtaken where a newer version was ready first, or the document is gone.
+    """
+    invariant(ready.chunk_count > 0 and bool(ready.text.strip()), "a version with nothing in it cannot be ready")
+    work = await version_store.find_work(tx, version_id)
+    if work is None or work.state not in ("queued", "working") or work.number < work.number_current:
+        raise Overtaken(f"version {version_id} was overtaken")
+    await version_store.finish_version(tx, version_id, ready)
+    await version_store.set_current(tx, work.document_id, version_id)
+    if work.version_current_id is not None:
+        await version_store.retire_version(tx, work.version_current_id)
+    await audit.record(
+        tx,
+        "document.ready",
+        target_id=encode_id("doc_", work.document_id),
+        facts={"version": work.number, "chunks": ready.chunk_count},
+    )
+    return work.version_current_id
+
+
+class Overtaken(Exception):
+    """A newer version of the document was ready first; this one must not replace it."""
+
+
+async def cancel(tx: WriteTx, version_id: UUID) -> None:
+    """End a version that was overtaken."""
+    await version_store.end_version(tx, version_id, "cancelled")
+    await audit.record(tx, "document.cancelled", facts={"version_id": str(version_id)})
+
+
+async def fail(tx: WriteTx, version_id: UUID, *, code: str, reason: str) -> None:
+    """End a version with a reason in plain words; what was retrieved before goes on being retrieved."""
+    await version_store.end_version(tx, version_id, "failed", reason_code=code, reason=reason[:REASON_MAX])
+    await audit.record(
+        tx, "document.failed", outcome="failed", facts={"version_id": str(version_id), "reason_code": code}
+    )
+
+
+async def page(
+    tx: ReadTx, store_id: UUID, request: PageRequest, *, states: Sequence[VersionState] | None = None
+) -> Page[StoredDocument]:
+    """Return a page of the documents of a visible store, newest first; the cursor is a file's id."""
+    await service.require_store(tx, store_id)
+    rows = await version_store.list_documents(
+        tx, store_id, before=request.after, states=states, limit=request.limit + 1
+    )
+    return cut_page(rows, request.limit)
+
+
+async def require(tx: ReadTx, store_id: UUID, file_id: UUID) -> StoredDocument:
+    """Return the document of a visible store that came from a file; raises NotFound."""
+    found = await version_store.find_document_of_file(tx, store_id, file_id)
+    if found is None:
+        raise not_found("file-", file_id)
+    return found
+
+
+async def remove(tx: WriteTx, store_id: UUID, file_id: UUID) -> StoredDocument:
+    """Take a document out of its store; the caller lets retrieval forget its current version."""
+    found = await require(tx, store_id, file_id)
+    await version_store.delete_document(tx, found.id)
+    await audit.record(tx, "document.remove", target_id=encode_id("doc_", found.id))
+    return found
+
+
+async def find_quote(tx: ReadTx, version_id: UUID, quote: str, start_char: int) -> Slice | None:
+    """Return `quote` with its page if a version's text has it at `start_char`; no citation is shown without."""
+    found = await version_store.slice_text(tx, version_id, start_char, start_char + len(quote))
+    return found if found is not None and quote and found.text == quote else None
+
+
+async def states_of(tx: ReadTx, version_ids: Sequence[UUID]) -> dict[UUID, SourceState]:
+    """Return how versions that answers used stand today: current, changed or deleted."""
+    return await version_store.states_of(tx, version_ids)
+
+
+async def describe(tx: ReadTx, version_ids: Sequence[UUID]) -> dict[UUID, VersionCard]:
+    """Return what a citation shows of each version."""
+    return await version_store.describe(tx, version_ids)

@@ -1,0 +1,86 @@
+"""What the lexical index knows of languages: their function words, their stemmers, and how to tell them apart."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import Stemmer
+
+DEFAULT_LANGUAGE = "en"
+# A longer text is judged by its beginning.
+_DETECTION_CHARS_MAX = 4_000
+_CHUNK_VOTES_MIN = 3
+_QUERY_VOTES_MIN = 2
+
+_SECTION = re.compile(r"^\[(?P<code>[a-z]{2}) (?P<name>[a-z]+)\]$", re.MULTILINE)
+_LATIN_WORD = re.compile(r"[a-z\u00df-\u024f]{2,}")
+# Words of these scripts say by their letters how to stem them: (first letter, last letter, language).
+_SCRIPTS = (
+    ("\u0370", "\u03ff", "el"),
+    ("\u0400", "\u052f", "ru"),
+    ("\u0530", "\u058f", "hy"),
+    ("\u0600", "\u06ff", "ar"),
+    ("\u0900", "\u097f", "hi"),
+    ("\u0b80", "\u0bff", "ta"),
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language: its function words, which are not indexed, and its Snowball stemmer."""
+
+    function_words: frozenset[str]
+    stemmer: Stemmer.Stemmer
+
+
+def _load() -> Mapping[str, Language]:
+    text = files(__package__ or "").joinpath("stopwords.txt").read_text("utf-8")
+    parts = _SECTION.split(text)
+    sections = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    listed = {code: (name, frozenset(words.split())) for code, name, words in sections}
+    for code, name in (("el", "greek"), ("hy", "armenian"), ("ar", "arabic"), ("hi", "hindi"), ("ta", "tamil")):
+        listed[code] = (name, frozenset())
+    # The caller keeps what it has analysed, so the stemmers need no memory of their own.
+    return {code: Language(words, Stemmer.Stemmer(name, 0)) for code, (name, words) in listed.items()}
+
+
+LANGUAGES = _load()
+# The languages that share the Latin script, between which a chunk has to choose.
+LATIN_LANGUAGES = tuple(sorted({code for code, known in LANGUAGES.items() if known.function_words} - {"ru"}))
+_WORD_LANGUAGES: dict[str, tuple[str, ...]] = {}
+for _code in LATIN_LANGUAGES:
+    for _word in LANGUAGES[_code].function_words:
+        _WORD_LANGUAGES[_word] = (*_WORD_LANGUAGES.get(_word, ()), _code)
+
+
+def language_of_word(word: str, latin: str) -> Language:
+    """Return the language in which to stem the case-folded `word`: by its script, or `latin` in the Latin one."""
+    first = word[0]
+    if first >= _SCRIPTS[0][0]:
+        for start, end, code in _SCRIPTS:
+            if start <= first <= end:
+                return LANGUAGES[code]
+    return LANGUAGES[latin]
+
+
+def detect_language(text: str, fallback: str = DEFAULT_LANGUAGE) -> str:
+    """Return which Latin-script language a chunk is written in; `fallback` where its function words do not say."""
+    return _vote(text, LATIN_LANGUAGES, _CHUNK_VOTES_MIN) or fallback
+
+
+def evident_language(query: str, among: Sequence[str]) -> str | None:
+    """Return which of the languages `among` the function words of a query show, or None: short queries have few."""
+    return _vote(query, among, _QUERY_VOTES_MIN)
+
+
+def _vote(text: str, among: Sequence[str], votes_min: int) -> str | None:
+    votes: dict[str, int] = {}
+    for word in _LATIN_WORD.findall(text[:_DETECTION_CHARS_MAX].casefold()):
+        for code in _WORD_LANGUAGES.get(word, ()):
+            if code in among:
+                votes[code] = votes.get(code, 0) + 1
+    ranked = sorted(votes.items(), key=lambda vote: -vote[1])
+    if not ranked or ranked[0][1] < votes_min or (len(ranked) > 1 and ranked[1][1] == ranked[0][1]):
+        return None
+    return ranked[0][0]

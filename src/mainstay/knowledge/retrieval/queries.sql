@@ -1,0 +1,240 @@
+-- name: find_live_generation
+-- The live generation of a visible store, with how alike to the query's vector its chunks are on average.
+SELECT g.id, g.embedding_model, g.dimensions, g.chunk_count, g.term_count_total, g.languages,
+       CASE WHEN g.dimensions = vector_dims(:vector::halfvec) AND g.chunk_count > 0
+            THEN -(g.embedding_sum <#> :vector::halfvec::vector) / g.chunk_count END AS similarity_mean
+  FROM mainstay.index_generations g
+  JOIN mainstay.stores s ON s.tenant_id = g.tenant_id AND s.id = g.store_id
+ WHERE g.tenant_id = :tenant_id AND g.store_id = :store_id AND g.live AND s.deleted_at IS NULL
+
+-- name: search_hybrid
+-- Both legs over one generation: exact BM25 over its posting blocks, exact inner products over its embeddings.
+-- Each leg proposes its best chunks, and all of them are scored by both and weighed together. Variants of a word in
+-- several languages have the same :words number. The first :limit_count rows carry their text, the others were cut.
+WITH query AS MATERIALIZED (
+    SELECT word, term, weight, expected
+      FROM unnest(:words::int[], :terms::text[], :weights::float8[], :expected::boolean[])
+           AS q (word, term, weight, expected)
+), block AS MATERIALIZED (
+    SELECT b.term, b.postings
+      FROM mainstay.index_segments s
+      JOIN mainstay.posting_blocks b
+        ON b.tenant_id = :tenant_id AND b.generation_id = :generation_id
+       AND b.segment_no = s.chunk_no_first AND b.term = ANY (:terms::text[])
+     WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id
+), retired AS MATERIALIZED (
+    SELECT r.chunk_no FROM mainstay.retired_chunks r
+     WHERE r.tenant_id = :tenant_id AND r.generation_id = :generation_id
+), retired_posting AS (
+    SELECT p.term, count(*) AS postings
+      FROM (SELECT b.term, (unnest(b.postings) >> 32)::int AS chunk_no FROM block b) p
+      JOIN retired r ON r.chunk_no = p.chunk_no
+     GROUP BY p.term
+), found AS MATERIALIZED (
+    -- ln((N + 1) / (df + 0.5)) is Lucene's ln(1 + (N - df + 0.5) / (df + 0.5)).
+    SELECT f.term, ln((:chunk_count::float8 + 1) / (f.df + 0.5)) AS idf
+      FROM (SELECT b.term, sum(cardinality(b.postings)) - coalesce(max(r.postings), 0) AS df
+              FROM block b LEFT JOIN retired_posting r ON r.term = b.term
+             GROUP BY b.term) f
+     WHERE f.df > 0
+), weighted AS MATERIALIZED (
+    SELECT f.term, f.idf * sum(q.weight) AS weight
+      FROM found f JOIN query q ON q.term = f.term
+     GROUP BY f.term, f.idf
+), conceivable AS MATERIALIZED (
+    -- What a chunk would score at most that had all words of the query; a word that no chunk has counts as rare.
+    SELECT sum(word.score) AS score
+      FROM (SELECT max(q.weight) * coalesce(max(f.idf), ln((:chunk_count::float8 + 1) / 0.5)) AS score
+              FROM query q LEFT JOIN found f ON f.term = q.term
+             WHERE q.expected
+             GROUP BY q.word) word
+), lexical AS MATERIALIZED (
+    SELECT s.chunk_no, s.score
+      FROM (SELECT (p.posting >> 32)::int AS chunk_no,
+                   sum(p.weight / (1::float8 + (:k1::float8 * (1::float8 - :b::float8)
+                       + :k1::float8 * :b::float8 / :term_count_mean::float8 * (p.posting & 65535)::float8)
+                       / ((p.posting >> 16) & 65535)::float8)) AS score
+              FROM (SELECT w.weight, unnest(b.postings) AS posting FROM block b JOIN weighted w ON w.term = b.term) p
+             GROUP BY 1) s
+     WHERE NOT EXISTS (SELECT FROM retired r WHERE r.chunk_no = s.chunk_no)
+       AND (:version_ids::uuid[] IS NULL OR s.chunk_no IN (
+            SELECT c.chunk_no FROM mainstay.chunks c
+             WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
+), lexical_best AS MATERIALIZED (
+    SELECT chunk_no, score, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
+      FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no LIMIT :candidates) l
+), vector_best AS MATERIALIZED (
+    SELECT chunk_no, similarity, row_number() OVER (ORDER BY similarity DESC, chunk_no) AS rank
+      FROM (SELECT e.chunk_no, -(e.embedding <#> :vector::halfvec) AS similarity
+              FROM mainstay.embeddings e
+             WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND :vector::halfvec IS NOT NULL
+               AND (:version_ids::uuid[] IS NULL OR e.chunk_no IN (
+                    SELECT c.chunk_no FROM mainstay.chunks c
+                     WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
+             ORDER BY e.embedding <#> :vector::halfvec, e.chunk_no LIMIT :candidates) v
+), candidate AS (
+    SELECT chunk_no FROM lexical_best UNION SELECT chunk_no FROM vector_best
+), scored AS (
+    SELECT c.chunk_no, coalesce(l.score, 0) AS lexical_score, lb.rank AS lexical_rank,
+           coalesce(vb.similarity, -(e.embedding <#> :vector::halfvec)) AS vector_score, vb.rank AS vector_rank
+      FROM candidate c
+      LEFT JOIN lexical l ON l.chunk_no = c.chunk_no
+      LEFT JOIN lexical_best lb ON lb.chunk_no = c.chunk_no
+      LEFT JOIN vector_best vb ON vb.chunk_no = c.chunk_no
+      LEFT JOIN mainstay.embeddings e
+        ON e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = c.chunk_no
+       AND vb.chunk_no IS NULL
+), fused AS (
+    -- fusion.py says why.
+    SELECT s.*, row_number() OVER (ORDER BY s.fused_score DESC, s.vector_score DESC NULLS LAST, s.chunk_no) AS rank
+      FROM (SELECT scored.*,
+                   (:lexical_weight::float8 * coalesce(least(1, lexical_score / nullif(sqrt(
+                        (SELECT max(score) FROM lexical_best) * (SELECT score FROM conceivable)), 0)), 0)
+                    + :vector_weight::float8 * greatest(0, coalesce(
+                        (vector_score - :similarity_mean::float8) / (1 - :similarity_mean::float8), 0)))
+                   / (:lexical_weight::float8 + 1) AS fused_score
+              FROM scored) s
+)
+SELECT f.rank, f.lexical_score, f.lexical_rank, f.vector_score, f.vector_rank, f.fused_score,
+       c.id, c.document_id, c.version_id, c.ordinal, c.start_char, c.end_char, c.page_first, c.page_last,
+       c.heading_path, c.sha256, CASE WHEN f.rank <= :limit_count THEN c.text END AS text
+  FROM fused f
+  JOIN mainstay.chunks c ON c.tenant_id = :tenant_id AND c.store_id = :store_id AND c.chunk_no = f.chunk_no
+ WHERE f.rank <= :limit_count + :cut_count
+ ORDER BY f.rank
+
+-- name: reserve_chunk_numbers
+-- Numbers for new chunks of a store; its writers queue here until the one before has committed.
+INSERT INTO mainstay.chunk_counters (tenant_id, store_id, chunk_no_last)
+VALUES (:tenant_id, :store_id, :count)
+ON CONFLICT (tenant_id, store_id) DO UPDATE SET chunk_no_last = chunk_counters.chunk_no_last + :count
+RETURNING chunk_no_last
+
+-- name: find_generation
+-- The live generation of a store, for its writers.
+SELECT id, embedding_model, dimensions, chunk_count, term_count_total, languages
+  FROM mainstay.index_generations
+ WHERE tenant_id = :tenant_id AND store_id = :store_id AND live
+
+-- name: insert_generation
+-- The first generation of a store.
+INSERT INTO mainstay.index_generations (tenant_id, id, store_id, number, live, embedding_model, dimensions)
+VALUES (:tenant_id, :id, :store_id, 1, true, :embedding_model, :dimensions)
+
+-- name: insert_chunks
+-- The chunks of one version; heading paths travel joined by the unit separator, because their lengths differ.
+INSERT INTO mainstay.chunks
+       (tenant_id, store_id, document_id, version_id, id, chunk_no, ordinal, text, start_char, end_char,
+        page_first, page_last, heading_path, sha256, term_count)
+SELECT :tenant_id, :store_id, :document_id, :version_id, c.id, c.chunk_no, c.ordinal, c.text, c.start_char, c.end_char,
+       c.page_first, c.page_last, string_to_array(c.heading_path, E'\x1f'), c.sha256, c.term_count
+  FROM unnest(:ids::uuid[], :chunk_nos::int[], :ordinals::int[], :texts::text[], :starts::int[], :ends::int[],
+              :pages_first::int[], :pages_last::int[], :heading_paths::text[], :sha256s::bytea[], :term_counts::int[])
+       AS c (id, chunk_no, ordinal, text, start_char, end_char, page_first, page_last, heading_path, sha256, term_count)
+
+-- name: insert_segment
+-- The segment of one version.
+INSERT INTO mainstay.index_segments (tenant_id, generation_id, chunk_no_first, chunk_no_last, chunk_count)
+VALUES (:tenant_id, :generation_id, :chunk_no_first, :chunk_no_last, :chunk_count)
+
+-- name: insert_postings
+-- The postings of one segment: one array for all terms, of which each block is the slice from first to last.
+INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, term, block_no, postings)
+SELECT :tenant_id, :generation_id, :segment_no, b.term, b.block_no, (:postings::bigint[])[b.first : b.last]
+  FROM unnest(:terms::text[], :block_nos::int[], :firsts::int[], :lasts::int[]) AS b (term, block_no, first, last)
+
+-- name: add_embeddings
+-- The embeddings of new chunks, and what these chunks add to the statistics of their generation. It comes last in a
+-- transaction: from here on the other writers of the generation wait for the commit.
+WITH added AS (
+    INSERT INTO mainstay.embeddings (tenant_id, generation_id, chunk_no, input_sha256, embedding)
+    SELECT :tenant_id, :generation_id, e.chunk_no, e.input_sha256, e.embedding
+      FROM unnest(:chunk_nos::int[], :input_sha256s::bytea[], :embeddings::halfvec[])
+           AS e (chunk_no, input_sha256, embedding)
+    RETURNING embedding
+), total AS (
+    SELECT sum(embedding::vector) AS embedding_sum FROM added
+)
+UPDATE mainstay.index_generations g
+   SET chunk_count = g.chunk_count + :chunk_count,
+       term_count_total = g.term_count_total + :term_count,
+       languages = (SELECT array_agg(DISTINCT l ORDER BY l) FROM unnest(g.languages || :languages::text[]) AS l),
+       embedding_sum = coalesce(g.embedding_sum + total.embedding_sum, total.embedding_sum)
+  FROM total
+ WHERE g.tenant_id = :tenant_id AND g.id = :generation_id
+
+-- name: retire_version
+-- Take the chunks of a version out of both legs and out of the statistics: its embeddings go, its postings are hidden
+-- until a merge drops them. A version that was retired before, or never indexed, has nothing left to take.
+WITH gone AS (
+    DELETE FROM mainstay.embeddings e
+     USING mainstay.chunks c
+     WHERE c.tenant_id = :tenant_id AND c.version_id = :version_id AND c.store_id = :store_id
+       AND e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = c.chunk_no
+    RETURNING e.chunk_no, e.embedding, c.term_count
+), hidden AS (
+    INSERT INTO mainstay.retired_chunks (tenant_id, generation_id, chunk_no)
+    SELECT :tenant_id, :generation_id, chunk_no FROM gone
+), total AS (
+    SELECT count(*) AS chunk_count, sum(term_count) AS term_count, sum(embedding::vector) AS embedding_sum FROM gone
+)
+UPDATE mainstay.index_generations g
+   SET chunk_count = g.chunk_count - total.chunk_count,
+       term_count_total = g.term_count_total - total.term_count,
+       embedding_sum = g.embedding_sum - total.embedding_sum
+  FROM total
+ WHERE g.tenant_id = :tenant_id AND g.id = :generation_id AND total.chunk_count > 0
+RETURNING total.chunk_count, total.term_count
+
+-- name: find_known_embeddings
+-- Embeddings that a store already holds, by the digest of what was embedded.
+SELECT DISTINCT ON (e.input_sha256) e.input_sha256, e.embedding
+  FROM mainstay.embeddings e
+ WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id
+   AND e.input_sha256 = ANY (:input_sha256s::bytea[])
+ ORDER BY e.input_sha256
+
+-- name: list_segments
+-- The segments of a generation in the order of their chunks, with how many chunks of each are retired.
+SELECT s.chunk_no_first, s.chunk_no_last, s.chunk_count,
+       (SELECT count(*) FROM mainstay.retired_chunks r
+         WHERE r.tenant_id = :tenant_id AND r.generation_id = :generation_id
+           AND r.chunk_no BETWEEN s.chunk_no_first AND s.chunk_no_last) AS retired_count
+  FROM mainstay.index_segments s
+ WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id
+ ORDER BY s.chunk_no_first
+
+-- name: try_lock_merge
+-- One merge of a generation at a time; the lock ends with the transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended('mainstay.merge ' || :generation_id::text, 0))
+
+-- name: merge_postings
+-- Put the blocks of neighbouring segments together as blocks of the first, without what is retired. All of it is one
+-- statement, and so has one view of what is retired: a version that is retired meanwhile stays hidden.
+WITH merged AS (
+    DELETE FROM mainstay.posting_blocks
+     WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+       AND segment_no BETWEEN :segment_no_first AND :segment_no_last
+    RETURNING term, postings
+), dropped AS (
+    DELETE FROM mainstay.retired_chunks
+     WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+       AND chunk_no BETWEEN :segment_no_first AND :chunk_no_last
+    RETURNING chunk_no
+), live AS (
+    SELECT p.term, p.posting,
+           (row_number() OVER (PARTITION BY p.term ORDER BY p.posting) - 1) / :block_postings::int AS block_no
+      FROM (SELECT term, unnest(postings) AS posting FROM merged) p
+     WHERE NOT EXISTS (SELECT FROM dropped d WHERE d.chunk_no = (p.posting >> 32)::int)
+)
+INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, term, block_no, postings)
+SELECT :tenant_id, :generation_id, :segment_no_first::int, term, block_no, array_agg(posting ORDER BY posting)
+  FROM live
+ GROUP BY term, block_no
+ ORDER BY term, block_no
+
+-- name: delete_merged_segments
+-- The segments that a merge took up.
+DELETE FROM mainstay.index_segments
+ WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+   AND chunk_no_first BETWEEN :segment_no_first AND :segment_no_last

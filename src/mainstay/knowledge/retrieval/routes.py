@@ -1,0 +1,100 @@
+"""Search over HTTP, and taking a document out of a store, which retrieval must forget in the same commit."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from mainstay.control.access.door import permitted
+from mainstay.control.access.models import Caller
+from mainstay.control.audit import service as audit
+from mainstay.control.gateway.service import Gateway
+from mainstay.control.metering import service as metering
+from mainstay.kernel.errors import Invalid
+from mainstay.kernel.ids import decode_id, encode_id
+from mainstay.knowledge.documents import service as documents
+from mainstay.knowledge.documents import versions
+from mainstay.knowledge.documents.models import VersionCard
+from mainstay.knowledge.documents.schemas import Deleted
+from mainstay.knowledge.retrieval import service
+from mainstay.knowledge.retrieval.models import ScoredPassage
+from mainstay.knowledge.retrieval.schemas import SearchCreate
+from mainstay.platform.http import JsonResponse
+from mainstay.platform.postgres import Database
+
+Reader = Annotated[Caller, Depends(permitted("documents.read"))]
+Writer = Annotated[Caller, Depends(permitted("documents.write"))]
+
+
+class SearchRoutes:
+    """The routes of retrieval."""
+
+    def __init__(self, database: Database, gateway: Gateway) -> None:
+        self._database = database
+        self._gateway = gateway
+
+    def router(self) -> APIRouter:
+        """Return the routes to be mounted."""
+        router = APIRouter(prefix="/v1/vector_stores/{store_id}", tags=["vector stores"])
+        router.add_api_route("/search", self.search, methods=["POST"], summary="Search", response_model=None)
+        router.add_api_route("/files/{file_id}", self.remove_file, methods=["DELETE"], summary="Remove a file")
+        return router
+
+    async def search(self, caller: Reader, store_id: str, body: SearchCreate) -> Response:
+        """Search one store by words and by meaning, and return its best passages."""
+        if body.filters:
+            raise Invalid("filters are not supported yet; leave them out.", param="filters")
+        query = body.query if isinstance(body.query, str) else " ".join(body.query)
+        store = decode_id("vs_", store_id)
+        async with self._database.read(caller.scope) as tx:
+            await documents.require_store(tx, store)
+        embedded = await self._gateway.embed([query])
+        async with self._database.write(caller.scope) as tx:
+            found = await service.search(
+                tx, store_id=store, query=query, vector=embedded.vectors[0], limit=body.max_num_results
+            )
+            cards = await versions.describe(tx, [passage.version_id for passage in found.passages])
+            await metering.record(tx, embedded.call, feature="search")
+            await audit.record(tx, "store.search", outcome="answered", target_id=store_id)
+        return JsonResponse(
+            {
+                "object": "vector_store.search_results.page",
+                "search_query": [query],
+                "data": [_result(passage, cards[passage.version_id]) for passage in found.passages],
+                "has_more": False,
+                "next_page": None,
+                "timings_ms": {"embed": embedded.call.latency_ms, **found.timings_ms},
+            }
+        )
+
+    async def remove_file(self, caller: Writer, store_id: str, file_id: str) -> Deleted:
+        """Take a document out of a store; it is not found from this moment, and answers that used it say so."""
+        store = decode_id("vs_", store_id)
+        async with self._database.write(caller.scope) as tx:
+            document = await versions.remove(tx, store, decode_id("file-", file_id))
+            if document.version_current_id is not None:
+                await service.retire_version(tx, store, document.version_current_id)
+        return Deleted(id=file_id, object="vector_store.file.deleted")
+
+
+def _result(passage: ScoredPassage, card: VersionCard) -> dict[str, object]:
+    return {
+        "file_id": encode_id("file-", card.file_id),
+        "filename": card.filename,
+        "score": round(passage.fused_score, 6),
+        "attributes": {},
+        "content": [{"type": "text", "text": passage.text}],
+        "chunk_id": encode_id("chunk_", passage.chunk_id),
+        "document_id": encode_id("doc_", passage.document_id),
+        "document_version": card.number,
+        "external_id": card.external_id,
+        "page": passage.page_first,
+        "page_last": passage.page_last,
+        "heading_path": list(passage.heading_path),
+        "start_char": passage.start_char,
+        "end_char": passage.end_char,
+        "lexical_score": passage.lexical_score,
+        "lexical_rank": passage.lexical_rank,
+        "vector_score": passage.vector_score,
+        "vector_rank": passage.vector_rank,
+    }

@@ -1,0 +1,129 @@
+"""What a handler may raise to say how its job goes on, and how every other error counts.
+
+========================================================  ===================================================
+how a run ends                                            what becomes of the job
+========================================================  ===================================================
+the handler returned, or committed                        succeeded
+`Retry`                                                   another attempt, after `after_s` if it is given
+`Reject`                                                  failed for good, with its code and reason
+MainstayError: invalid, denied, unauthenticated,          failed for good, with the error's code and message:
+not_found                                                 the same request would be refused again
+MainstayError: conflict, exhausted, unavailable           another attempt
+any other exception                                       another attempt, code `crashed`
+longer than the kind's `timeout_s`                        another attempt, code `timeout`
+`LeaseLost`                                               nothing: the job belongs to another worker by now
+the worker stops before the handler ends                  handed back at once, the attempt does not count
+the worker dies, hangs, or loses the database             rescued when its lease runs out, code `lease_expired`
+========================================================  ===================================================
+
+An attempt that would be one more than `attempts_max` is none: the job has failed for good, with the last code.
+"""
+
+from dataclasses import dataclass
+
+from mainstay.kernel.errors import Kind, MainstayError
+from mainstay.platform.jobs.limits import ERROR_CHARS_MAX, ERROR_CODE_CHARS_MAX
+
+FINAL_KINDS: frozenset[Kind] = frozenset({"invalid", "denied", "unauthenticated", "not_found"})
+
+
+class Retry(Exception):  # noqa: N818 (what is to be done, not what went wrong)
+    """Raised by a handler to ask for another attempt, not sooner than `after_s` seconds from now if it is given."""
+
+    def __init__(
+        self,
+        after_s: float | None = None,
+        *,
+        code: str = "retry",
+        reason: str = "The handler asked for another attempt.",
+    ) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+        self.code = code
+        self.reason = reason
+
+
+class Reject(Exception):  # noqa: N818 (what is to be done, not what went wrong)
+    """Raised by a handler to say that no attempt will ever succeed; `reason` is a sentence for a person."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class LeaseLost(MainstayError):  # noqa: N818 (its kind says that it is an error)
+    """The job was given to another worker since; nothing that this one writes for it may be kept."""
+
+    kind = "conflict"
+    code = "lease_lost"
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The handler ended well; the job is marked as succeeded already if it committed."""
+
+    committed: bool
+
+
+@dataclass(frozen=True)
+class TryAgain:
+    """Another attempt is due; `after_s` overrides the backoff of the kind."""
+
+    code: str
+    reason: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No further attempt is due."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HandBack:
+    """The worker stops; someone else shall have the job at once."""
+
+
+@dataclass(frozen=True)
+class LeaveAlone:
+    """The job is not this worker's any more, or cannot be ended by it."""
+
+
+Verdict = Returned | TryAgain | GiveUp | HandBack | LeaveAlone
+
+
+def verdict_on(error: BaseException) -> TryAgain | GiveUp | LeaveAlone:
+    """Return what the table above says of an exception that left a handler."""
+    match error:
+        case LeaseLost():
+            return LeaveAlone()
+        case Retry():
+            return TryAgain(error.code, error.reason, error.after_s)
+        case Reject():
+            return GiveUp(error.code, error.reason)
+        case MainstayError(kind=kind) if kind in FINAL_KINDS:
+            return GiveUp(error.code, error.message)
+        case MainstayError():
+            return TryAgain(error.code, error.message)
+        case _:
+            return TryAgain("crashed", f"{type(error).__name__}: {error}")
+
+
+def storable(text: str, chars_max: int) -> str:
+    """Return `text` as the database takes it and a person can read it: no control characters, and not too long."""
+    readable = "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return readable if len(readable) <= chars_max else readable[: chars_max - 1] + "…"
+
+
+def storable_code(code: str) -> str:
+    """Return an error code cut to its limit."""
+    return storable(code, ERROR_CODE_CHARS_MAX) or "unknown"
+
+
+def storable_reason(reason: str) -> str:
+    """Return an error's text cut to its limit."""
+    return storable(reason, ERROR_CHARS_MAX) or "No reason was given."

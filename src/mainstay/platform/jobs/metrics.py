@@ -1,0 +1,18 @@
+"""What workers count. Labels are names from the code, never ids: their number is bounded by what is declared."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RUNS = Counter("mainstay_jobs_runs", "Attempts that ended, by outcome.", ["kind", "outcome"])
+SECONDS = Histogram(
+    "mainstay_jobs_run_seconds",
+    "Duration of attempts, from the start of the handler to its end being written down.",
+    ["kind"],
+    buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800),
+)
+SLOTS_TAKEN = Gauge("mainstay_jobs_slots_taken", "Jobs that this worker runs now.")
+RESCUED = Counter("mainstay_jobs_rescued", "Jobs taken from workers that let their lease run out.", ["queue", "state"])
+BURIED = Counter("mainstay_jobs_buried", "Burials of failed jobs, by outcome.", ["kind", "outcome"])
+DUTIES = Counter("mainstay_duties_runs", "Runs of periodic duties, by outcome.", ["duty", "outcome"])
+# Of all tenants and workers, so every worker reports the same figures: take the maximum, not the sum.
+DEPTH = Gauge("mainstay_jobs_unfinished", "Unfinished jobs in the database, by queue and state.", ["queue", "state"])
+OLDEST_S = Gauge("mainstay_jobs_oldest_due_seconds", "How long the oldest due job has waited.", ["queue"])

@@ -1,0 +1,90 @@
+-- name: add_job
+-- Adds a job, or names the unfinished one of its kind that has the same key already. Touching that row holds it until this
+-- transaction ends: a waiting job with the key starts after the commit, and so sees what the transaction wrote.
+WITH job AS (
+    INSERT INTO mainstay.jobs (tenant_id, id, principal_id, request_id, queue, kind, payload, unique_key, attempts_max,
+                               run_at)
+    VALUES (:tenant_id, :id, :principal_id, :request_id, :queue, :kind, :payload, :unique_key, :attempts_max,
+            now() + make_interval(secs => :delay_s))
+    ON CONFLICT (tenant_id, kind, unique_key) WHERE unique_key IS NOT NULL AND state IN ('queued', 'running')
+    DO UPDATE SET unique_key = excluded.unique_key
+    RETURNING id
+)
+SELECT job.id, woken.nothing
+  FROM job
+  LEFT JOIN LATERAL (SELECT pg_notify(:channel, :queue)::text AS nothing WHERE :delay_s = 0::double precision) woken ON true
+
+-- name: notify_queue
+-- Wakes whoever listens, when the transaction commits.
+SELECT pg_notify(:channel, :queue)::text
+
+-- name: claim_jobs
+-- Claims due jobs of these queues and kinds, tenants in fair turns.
+SELECT tenant_id, principal_id, job_id, fence
+  FROM keyhole.claim_jobs(:queues, :kinds, :worker, :count_max, make_interval(secs => :lease_s))
+
+-- name: load_jobs
+-- What claimed jobs of one tenant are about; a job that was lost since is left out.
+SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max
+  FROM mainstay.jobs j
+  JOIN unnest(:job_ids::uuid[], :fences::bigint[]) AS l (id, fence) ON l.id = j.id AND l.fence = j.fence
+ WHERE j.tenant_id = :tenant_id AND j.state = 'running'
+
+-- name: renew_leases
+-- Prolongs leases, and names the jobs that are still held.
+SELECT job_id
+  FROM keyhole.renew_leases(:tenant_ids, :job_ids, :fences, make_interval(secs => :lease_s))
+
+-- name: return_jobs
+-- Hands unfinished jobs back at once, their attempt not counted.
+SELECT job_id FROM keyhole.return_jobs(:tenant_ids, :job_ids, :fences)
+
+-- name: rescue_jobs
+-- Takes jobs away from workers that let their leases run out.
+SELECT tenant_id, job_id, queue, state FROM keyhole.rescue_jobs(:count_max)
+
+-- name: finish_job
+-- Marks a job as succeeded if its fence is still held.
+UPDATE mainstay.jobs
+   SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+       error_code = NULL, error = NULL
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+RETURNING true
+
+-- name: hold_job
+-- Keeps a job from being rescued until the transaction ends, if its fence is still held.
+SELECT true FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+   FOR NO KEY UPDATE
+
+-- name: postpone_job
+-- Puts a job back for another attempt if its fence is still held, and notes what went wrong.
+UPDATE mainstay.jobs
+   SET state = 'queued', run_at = clock_timestamp() + make_interval(secs => :delay_s),
+       lease_expires_at = NULL, worker = NULL, error_code = :code, error = :reason
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+RETURNING true
+
+-- name: fail_job
+-- Ends a job for good if its fence is still held; its burial is due at once.
+UPDATE mainstay.jobs
+   SET state = 'failed', run_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+       error_code = :code, error = :reason
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+RETURNING true
+
+-- name: take_burials
+-- Names failed jobs of these kinds whose burial is due, and puts it off for other workers.
+SELECT tenant_id, principal_id, job_id
+  FROM keyhole.take_burials(:kinds, :count_max, make_interval(secs => :retry_s))
+
+-- name: bury_job
+-- Makes a failed job a dead letter, once, and returns what its kind has to know.
+UPDATE mainstay.jobs
+   SET state = 'dead', finished_at = clock_timestamp()
+ WHERE tenant_id = :tenant_id AND id = :job_id AND state = 'failed'
+RETURNING id, kind, request_id, payload, attempt, error_code, error
+
+-- name: count_jobs
+-- Unfinished jobs of all tenants by queue and state, for metrics.
+SELECT queue, state, jobs, oldest_due_s FROM keyhole.count_jobs()

@@ -1,0 +1,207 @@
+"""The worker: claims jobs while it has free slots, keeps their leases, and hands back what a stop leaves undone."""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+import stamina
+import structlog
+
+from mainstay.kernel.errors import Unavailable
+from mainstay.platform.jobs import metrics, store
+from mainstay.platform.jobs.burial import bury_due
+from mainstay.platform.jobs.duties import Duty, repeat, wait_for
+from mainstay.platform.jobs.execution import Execution
+from mainstay.platform.jobs.limits import WorkerLimits
+from mainstay.platform.jobs.models import ClaimedJob
+from mainstay.platform.jobs.registry import JobRegistry
+from mainstay.platform.jobs.wakeups import Wakeups
+from mainstay.platform.postgres import Database
+
+log = structlog.get_logger(__name__)
+
+CLAIM_BACKOFF_S_MAX = 5.0
+
+
+class Worker:
+    """Runs jobs of the kinds in `registry`, at most `limits.concurrency` at a time, and `duties` beside them.
+
+    Every worker rescues, buries and counts; there is no leader. The pool of `database` should have two connections
+    more than there are slots, so that leases are renewed while every job commits. `on_beat` is called at every
+    heartbeat, for a watchdog of the process.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registry: JobRegistry,
+        limits: WorkerLimits | None = None,
+        *,
+        wakeups: Wakeups | None = None,
+        duties: Iterable[Duty] = (),
+        on_beat: Callable[[], None] | None = None,
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._limits = limits or WorkerLimits()
+        self._wakeups = wakeups
+        self._on_beat = on_beat
+        self._woken = asyncio.Event()
+        self._running: dict[asyncio.Task[None], Execution] = {}
+        self.name = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._duties = (
+            Duty("jobs.rescue", self._limits.rescue_s, self._rescue),
+            Duty("jobs.burials", self._limits.rescue_s, self._bury),
+            Duty("jobs.depth", self._limits.depth_s, self._measure),
+            *duties,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then let running jobs end for `drain_s` and hand the others back.
+
+        Cancelled, it hands back all of them at once.
+        """
+        log.info("worker.started", worker=self.name, queues=self._registry.queues, kinds=self._registry.kinds)
+        drained = asyncio.Event()
+        heartbeat = Duty("jobs.heartbeat", self._limits.heartbeat_s, self._beat, timeout_s=self._limits.heartbeat_s)
+        background = [asyncio.create_task(repeat(duty, stop), name=duty.name) for duty in self._duties]
+        background.append(asyncio.create_task(repeat(heartbeat, drained), name=heartbeat.name))
+        background.append(asyncio.create_task(self._wake_on(stop), name="jobs.stop"))
+        if self._wakeups is not None:
+            background.append(asyncio.create_task(self._wakeups.listen(self._wake), name="jobs.wakeups"))
+        try:
+            await self._take_jobs(stop)
+            await self._drain(self._limits.drain_s)
+        except asyncio.CancelledError:
+            # Somebody is in a hurry, but a job that is handed back now need not wait for the end of its lease.
+            await self._drain(0)
+            raise
+        finally:
+            drained.set()
+            left = [*background, *self._running]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            log.info("worker.stopped", worker=self.name)
+
+    async def _take_jobs(self, stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            # Before the claim and not after it: what is queued meanwhile must not be slept over.
+            self._woken.clear()
+            free = self._limits.concurrency - len(self._running)
+            try:
+                jobs = await self._claim(free) if free else ()
+            except Exception as error:  # noqa: BLE001 (logged; a worker outlives whatever a claim meets)
+                failures += 1
+                _log_claim_failure(error, failures)
+                await wait_for(stop, _backoff_s(failures))
+                continue
+            failures = 0
+            for job in jobs:
+                self._start(job)
+            if not jobs:
+                await wait_for(self._woken, self._limits.poll_s)
+
+    async def _claim(self, count_max: int) -> Sequence[ClaimedJob]:
+        async with self._database.keyhole() as tx:
+            leases = await store.claim(
+                tx,
+                queues=self._registry.queues,
+                kinds=self._registry.kinds,
+                worker=self.name,
+                count_max=count_max,
+                lease_s=self._limits.lease_s,
+            )
+        jobs: list[ClaimedJob] = []
+        for _, group in groupby(sorted(leases, key=lambda lease: lease.tenant_id), key=lambda lease: lease.tenant_id):
+            of_tenant = list(group)
+            async with self._database.read(of_tenant[0].scope) as tx:
+                jobs.extend(await store.load(tx, of_tenant))
+        return jobs
+
+    def _start(self, job: ClaimedJob) -> None:
+        execution = Execution(self._database, self._registry, self._limits, job)
+        task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
+        self._running[task] = execution
+        metrics.SLOTS_TAKEN.set(len(self._running))
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        metrics.SLOTS_TAKEN.set(len(self._running))
+        self._woken.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("job.execution_broke", exc_info=error)
+
+    async def _drain(self, drain_s: float) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=drain_s)
+        for execution in self._running.values():
+            execution.interrupt("stopping")
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._limits.cancel_grace_s + self._limits.record_s)
+
+    async def _beat(self) -> None:
+        if self._on_beat is not None:
+            self._on_beat()
+        running = tuple(self._running.values())
+        if not running:
+            return
+        leases = [execution.job.lease for execution in running]
+        # Without an end of its own: the duty's timeout is one.
+        async for attempt in stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_max=1.0):
+            with attempt:
+                async with self._database.keyhole() as tx:
+                    held = await store.renew(tx, leases, self._limits.lease_s)
+                for execution in running:
+                    if execution.job.lease.job_id not in held:
+                        execution.interrupt("lease_lost")
+
+    async def _rescue(self) -> None:
+        async with self._database.keyhole() as tx:
+            rescued = await store.rescue(tx)
+            for queue in {job.queue for job in rescued}:
+                await store.notify(tx, queue)
+        for job in rescued:
+            metrics.RESCUED.labels(job.queue, job.state).inc()
+            ids = {"job_id": str(job.job_id), "tenant_id": str(job.tenant_id)}
+            log.warning("job.rescued", **ids, queue=job.queue, state=job.state)
+        if any(job.state == "failed" for job in rescued):
+            await self._bury()
+
+    async def _bury(self) -> None:
+        await bury_due(self._database, self._registry, self._limits)
+
+    async def _measure(self) -> None:
+        async with self._database.keyhole() as tx:
+            depths = {(depth.queue, depth.state): depth for depth in await store.count(tx)}
+        for queue in {*self._registry.queues, *(queue for queue, _ in depths)}:
+            for state in ("queued", "running", "failed"):
+                found = depths.get((queue, state))
+                metrics.DEPTH.labels(queue, state).set(found.jobs if found else 0)
+            waiting = depths.get((queue, "queued"))
+            metrics.OLDEST_S.labels(queue).set(waiting.oldest_due_s if waiting else 0)
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._woken.set()
+
+    def _wake(self, queue: str | None) -> None:
+        if queue is None or queue in self._registry.queues:
+            self._woken.set()
+
+
+def _backoff_s(failures: int) -> float:
+    return random.uniform(0, min(CLAIM_BACKOFF_S_MAX, 0.1 * 2 ** min(failures, 10)))  # noqa: S311
+
+
+def _log_claim_failure(error: Exception, failures: int) -> None:
+    if isinstance(error, Unavailable):
+        log.warning("worker.database_unavailable", failures=failures, reason=error.message)
+    else:
+        log.error("worker.claim_failed", failures=failures, exc_info=error)

@@ -1,0 +1,107 @@
+"""A thin client on httpx2: one method per route that the command line needs, JSON in and out."""
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+Json = dict[str, Any]
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 300.0
+PAGE_LIMIT = 100
+
+
+class Unreachable(Exception):
+    """Nothing answers at the address."""
+
+
+class ApiError(Exception):
+    """The server refused or failed; `message` is its own sentence."""
+
+    def __init__(self, status: int, code: str | None, message: str, request_id: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+class Client:
+    """Talks to one server with one key."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self.address = address
+        timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        headers = {"authorization": f"Bearer {key}"}
+        # A proxy of the environment is for the outside; the system runs here or at an address that was given.
+        self._http = httpx2.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, **options: Any) -> Json:
+        """Return the JSON of one exchange; raises ApiError or Unreachable."""
+        with self._sent(path):
+            response = self._http.request(method, path, **options)
+        _check(response)
+        return response.json()
+
+    def pages(self, path: str, **params: Any) -> Iterator[Json]:
+        """Yield the objects of a list, page after page."""
+        after: str | None = None
+        while True:
+            wanted = {"limit": PAGE_LIMIT, **params, **({"after": after} if after else {})}
+            page = self.call("GET", path, params=wanted)
+            yield from page["data"]
+            if not page.get("has_more") or not page["data"]:
+                return
+            after = page["last_id"]
+
+    def upload(self, path: Path) -> Json:
+        """Upload one file and return its record."""
+        with path.open("rb") as opened:
+            return self.call("POST", "/v1/files", files={"file": (path.name, opened)}, data={"purpose": "assistants"})
+
+    def store(self, name_or_id: str, *, create: bool) -> Json | None:
+        """Return the store of a name or an id; one that a name does not find is made where `create` says so."""
+        if name_or_id.startswith("vs_") and len(name_or_id) == 35:
+            return self.call("GET", f"/v1/vector_stores/{name_or_id}")
+        if create:
+            return self.call("POST", "/v1/vector_stores", json={"name": name_or_id, "reuse": True})
+        found = self.call("GET", "/v1/vector_stores", params={"name": name_or_id})["data"]
+        return found[0] if found else None
+
+    def events(self, path: str, body: Mapping[str, Any]) -> Iterator[Json]:
+        """Yield the server-sent events of a streamed answer."""
+        with self._sent(path), self._http.stream("POST", path, json={**body, "stream": True}) as response:
+            if response.status_code >= 400:
+                response.read()
+            _check(response)
+            for line in response.iter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    yield json.loads(line.removeprefix("data: "))
+
+    @contextmanager
+    def _sent(self, path: str) -> Generator[None]:
+        try:
+            yield
+        except httpx2.TransportError as error:
+            raise Unreachable(f"{self.address}{path}: {error or type(error).__name__}") from error
+
+
+def _check(response: httpx2.Response) -> None:
+    if response.status_code < 400:
+        return
+    request_id = response.headers.get("x-request-id")
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        raise ApiError(response.status_code, None, f"HTTP {response.status_code}", request_id) from None
+    raise ApiError(response.status_code, error.get("code"), error.get("message") or "", request_id)

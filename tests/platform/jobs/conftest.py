@@ -1,0 +1,93 @@
+"""What every test of jobs needs: a queue of its own, the table of effects, and a worker inside the test's process."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Worker, WorkerLimits
+from mainstay.platform.postgres import Database
+from tests.support.database import DatabaseUrls
+from tests.support.jobs import EFFECTS_TABLE, QUICK, JobTable, WorkerChild, enqueue_one, kind
+from tests.support.tenants import TestTenant
+
+
+@pytest.fixture(scope="session")
+async def jobs_table(database_urls: DatabaseUrls) -> AsyncIterator[JobTable]:
+    async with asyncpg.create_pool(database_urls.superuser, min_size=1, max_size=4) as pool:
+        await pool.execute(EFFECTS_TABLE)
+        yield JobTable(pool)
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"q{secrets.token_hex(6)}"
+
+
+@dataclass
+class Lab:
+    """One queue of one tenant, and ways to fill and to work it."""
+
+    database: Database
+    tenant: TestTenant
+    table: JobTable
+    queue: str
+    url: str
+    stack: AsyncExitStack
+
+    def kind(self, name: str = "note", **given: object) -> JobKind:
+        return kind(name, self.queue, **given)
+
+    async def enqueue(self, job_kind: JobKind, payload: object = None, **given: object) -> UUID:
+        return await enqueue_one(self.database, self.tenant.admin, job_kind, payload, **given)
+
+    def handler(self, run: Callable[[JobRun], Awaitable[None]], name: str = "note", **given: object) -> JobHandler:
+        return JobHandler(self.kind(name, **given), run)
+
+    @asynccontextmanager
+    async def working(
+        self, *handlers: JobHandler, limits: WorkerLimits = QUICK, database: Database | None = None, **given: object
+    ) -> AsyncIterator[Worker]:
+        """Run a worker in this process while the block lasts, then stop it as SIGTERM would."""
+        worker = Worker(database or self.database, JobRegistry(handlers), limits, **given)
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.run(stop))
+        try:
+            yield worker
+        finally:
+            stop.set()
+            await task
+
+    async def child(self, limits: WorkerLimits = QUICK, **given: float) -> WorkerChild:
+        """Start a worker in a process of its own; what is left of it is killed after the test."""
+        started = await WorkerChild.start(self.url, self.queue, limits, **given)
+        self.stack.push_async_callback(started.kill)
+        return started
+
+    async def state(self, job_id: UUID) -> str:
+        return (await self.table.job(job_id))["state"]
+
+    async def is_in(self, job_id: UUID, state: str) -> bool:
+        return await self.state(job_id) == state
+
+    async def are_all(self, state: str) -> bool:
+        return await self.table.are_all(self.queue, state)
+
+
+@pytest.fixture
+async def lab(
+    database: Database, database_urls: DatabaseUrls, tenant: TestTenant, jobs_table: JobTable, queue: str
+) -> AsyncIterator[Lab]:
+    async with AsyncExitStack() as stack:
+        yield Lab(database, tenant, jobs_table, queue, database_urls.app, stack)
+
+
+def only(items: Iterable[UUID]) -> UUID:
+    """Return the one item there is."""
+    (item,) = items
+    return item
