@@ -47,7 +47,7 @@ check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/basedpyright
-	@$(BIN)/python tools/check_house.py
+	@$(BIN)/python -m tools.check_house
 
 lock: ## compile the pins of requirements/ again (needs uv)
 	@cd requirements && sh ./lock.sh

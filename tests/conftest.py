@@ -1,13 +1,17 @@
 """Fixtures that every test may use: a real PostgreSQL, reached as the unprivileged role, and tenants in it."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mainstay.platform.postgres import Database
+from mainstay.platform.postgres.embedded import EmbeddedCluster
 from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.system import TestSystem, running_system
 from tests.support.tenants import TestTenant, make_tenant
 
 # A superuser's URL of a PostgreSQL 15 or later with pgvector; without it the suite starts one of its own.
@@ -28,9 +32,28 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one PostgreSQL for the whole run, in the process that starts the others, unless one is given."""
+    if hasattr(config, "workerinput") or os.environ.get(GIVEN_URL) or config.option.collectonly:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="mainstay-tests-", dir="/tmp"))
+    folder.chmod(0o711)
+    # What a test loses in a crash of the machine nobody misses.
+    cluster = EmbeddedCluster(folder / "postgres", {"fsync": "off", "synchronous_commit": "off", "max_connections": "100"})
+    cluster.start(deadline_s=60)
+    os.environ[GIVEN_URL] = cluster.superuser_url
+    config.add_cleanup(lambda: _end(cluster, folder))
+
+
+def _end(cluster: EmbeddedCluster, folder: Path) -> None:
+    cluster.stop(deadline_s=20)
+    del os.environ[GIVEN_URL]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def superuser_url() -> Iterator[str]:
-    yield os.environ[GIVEN_URL]
+def superuser_url() -> str:
+    return os.environ[GIVEN_URL]
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +84,18 @@ async def tenant(owner_database: Database) -> TestTenant:
 @pytest.fixture
 async def other_tenant(owner_database: Database) -> TestTenant:
     return await make_tenant(owner_database)
+
+
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """Where the embedding model is built once for all test processes and runs."""
+    return Path(tempfile.gettempdir()) / "mainstay-test-models"
+
+
+@pytest.fixture(scope="session")
+async def system(
+    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[TestSystem]:
+    """The server over a real socket and a worker beside it, on the test database."""
+    async with running_system(database_urls, owner_database, models_folder, tmp_path_factory.mktemp("home")) as running:
+        yield running

@@ -76,9 +76,16 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
 
 @asynccontextmanager
 async def worker_system(on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
-    """Open what the worker needs."""
+    """Open what a worker process needs, as its environment says."""
     settings = load_settings()
     configure_logging("worker", level=settings.log_level)
+    async with open_worker(settings, on_beat=on_beat) as worker:
+        yield worker
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
+    """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog."""
     async with AsyncExitStack() as stack:
         # Two more than there are slots, so that leases are renewed while every job commits.
         database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)

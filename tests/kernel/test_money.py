@@ -36,7 +36,14 @@ def test_amount_is_read_back_from_what_is_shown(nanos: int) -> None:
 
 @pytest.mark.parametrize(
     ("nanos", "shown"),
-    [(0, "$0.00"), (200, "$0.0000002"), (1, "$0.000000001"), (1_500_000_000, "$1.50"), (-20_000_000, "-$0.02"), (12 * 10**9, "$12.00")],
+    [
+        (0, "$0.00"),
+        (200, "$0.0000002"),
+        (1, "$0.000000001"),
+        (1_500_000_000, "$1.50"),
+        (-20_000_000, "-$0.02"),
+        (12 * 10**9, "$12.00"),
+    ],
 )
 def test_amounts_read_as_a_person_writes_them(nanos: int, shown: str) -> None:
     assert format_usd(nanos) == shown

@@ -26,7 +26,9 @@ def test_old_python_is_named_with_a_newer_one_to_use(version: tuple[int, int, in
     assert "make up PYTHON=" in said
 
 
-@pytest.mark.parametrize("here", [("Windows", "AMD64"), ("Linux", "riscv64"), ("Linux", "armv7l"), ("FreeBSD", "amd64")])
+@pytest.mark.parametrize(
+    "here", [("Windows", "AMD64"), ("Linux", "riscv64"), ("Linux", "armv7l"), ("FreeBSD", "amd64")]
+)
 def test_other_platform_is_named(here: tuple[str, str]) -> None:
     said = complaint((3, 12, 0), here, has_venv=True)
     assert said is not None

@@ -10,6 +10,10 @@ from mainstay.edge.up.announce import command_prefix, ready_lines
 from mainstay.edge.up.readiness import is_ready
 from mainstay.platform.processes.ports import pick_port
 
+needs_script = pytest.mark.skipif(
+    not Path(sys.executable).with_name("mainstay").exists(), reason="the package's script is not installed"
+)
+
 
 def _settings(home: Path, **given: object) -> UpSettings:
     values: dict[str, object] = {"home": home, "port": 8321, "key_file": home / "key", "environment": {"PATH": ""}}
@@ -31,14 +35,14 @@ def test_ready_lines_openai_key_is_announced_and_not_shown(tmp_path: Path) -> No
     assert "OPENAI" not in "\n".join(ready_lines(_settings(tmp_path), 1.0))
 
 
+@needs_script
 def test_command_prefix_on_the_path_is_the_plain_name(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("mainstay")
-    if not script.exists():
-        pytest.skip("the package's script is not installed")
     on_path = _settings(tmp_path, environment={"PATH": str(script.parent)}, home_is_default=True)
     assert command_prefix(on_path) == "mainstay"
 
 
+@needs_script
 def test_command_prefix_another_mainstay_on_the_path_is_not_ours(tmp_path: Path) -> None:
     other = tmp_path / "mainstay"
     other.write_text("#!/bin/sh\n")
@@ -61,7 +65,7 @@ def test_command_prefix_of_another_home_works_when_typed(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("host", "address"),
-    [("127.0.0.1", "http://127.0.0.1:8321"), ("0.0.0.0", "http://127.0.0.1:8321"), ("::1", "http://[::1]:8321")],  # noqa: S104
+    [("127.0.0.1", "http://127.0.0.1:8321"), ("0.0.0.0", "http://127.0.0.1:8321"), ("::1", "http://[::1]:8321")],
 )
 def test_address_is_one_that_can_be_opened(tmp_path: Path, host: str, address: str) -> None:
     assert _settings(tmp_path, host=host).address == address

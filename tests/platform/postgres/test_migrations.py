@@ -129,7 +129,9 @@ async def test_server_without_pgvector_says_what_to_install(bare: Bare) -> None:
         "GRANT SELECT ON bare.pg_available_extensions TO PUBLIC",
         f"ALTER DATABASE {bare.name} SET search_path = bare, pg_catalog",
     )
-    assert "has no pgvector: install it there (Debian: the package postgresql-NN-pgvector)" in await sentence_of(bare.owner, FIRST)
+    assert "has no pgvector: install it there (Debian: the package postgresql-NN-pgvector)" in await sentence_of(
+        bare.owner, FIRST
+    )
 
 
 async def test_owner_who_may_not_grant_roles_is_told_what_to_run(bare: Bare) -> None:

@@ -64,13 +64,19 @@ async def test_owner_is_refused(database_urls: DatabaseUrls) -> None:
         ("CREATE ROLE {role} LOGIN BYPASSRLS PASSWORD '{password}'", "has BYPASSRLS and so may bypass"),
         ("CREATE ROLE {role} LOGIN REPLICATION PASSWORD '{password}'", "has REPLICATION and so may bypass"),
         ("CREATE ROLE {role} LOGIN CREATEROLE PASSWORD '{password}'", "has CREATEROLE and so may bypass"),
-        ("CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE {owner}", f"{OWNER_LOGIN}, which row security does not bind"),
+        (
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE {owner}",
+            f"{OWNER_LOGIN}, which row security does not bind",
+        ),
         (
             "CREATE ROLE {role} LOGIN NOINHERIT PASSWORD '{password}' IN ROLE {owner}",
             f"{OWNER_LOGIN}, which row security does not bind",
         ),
         ("CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE mainstay_keyhole", "is a member of mainstay_keyhole"),
-        ("CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE pg_read_server_files", "is a member of pg_read_server_files"),
+        (
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}' IN ROLE pg_read_server_files",
+            "is a member of pg_read_server_files",
+        ),
     ],
 )
 async def test_strong_role_is_refused(database_urls: DatabaseUrls, role: str, statement: str, sentence: str) -> None:
@@ -80,7 +86,9 @@ async def test_strong_role_is_refused(database_urls: DatabaseUrls, role: str, st
     assert sentence in await sentence_of(at(database_urls.superuser, user=role, password=PASSWORD))
 
 
-@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "http://example.invalid/none", "no url at all"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@127.0.0.1:1/none", "http://example.invalid/none", "no url at all"]
+)
 async def test_wrong_address_is_one_sentence(url: str) -> None:
     assert "check the host, port, user and password of DATABASE_URL" in await sentence_of(url)
 
@@ -105,14 +113,19 @@ def test_floors_are_those_of_the_goal() -> None:
 
 @pytest.mark.parametrize("version", [90624, 130020, 140019])
 def test_old_major_release_is_refused(version: int) -> None:
-    assert complaint({**SAFE, "version": version}) == f"PostgreSQL {version // 10000} is too old: Mainstay needs 15 or later."
+    assert (
+        complaint({**SAFE, "version": version})
+        == f"PostgreSQL {version // 10000} is too old: Mainstay needs 15 or later."
+    )
 
 
 def test_later_major_release_is_taken() -> None:
     assert complaint({**SAFE, "version": 190000}) is None
 
 
-@pytest.mark.parametrize(("found", "sentence"), [(None, "has no pgvector"), ("0.7.4", "is too old"), ("0.8.0", None), ("0.10.0", None)])
+@pytest.mark.parametrize(
+    ("found", "sentence"), [(None, "has no pgvector"), ("0.7.4", "is too old"), ("0.8.0", None), ("0.10.0", None)]
+)
 def test_pgvector_is_held_to_its_floor(found: str | None, sentence: str | None) -> None:
     said = complaint({**SAFE, "pgvector": found})
     assert said is None if sentence is None else sentence in str(said)

@@ -37,7 +37,12 @@ def test_blocks_are_told_apart(names: list[str]) -> None:
     queries = parse_queries(text, origin="here")
     assert list(queries) == names
     for name, query in queries.items():
-        assert (query.name, query.purpose, query.sql, query.params) == (name, f"Purpose of {name}.", f"SELECT '{name}', $1", ("p",))
+        assert (query.name, query.purpose, query.sql, query.params) == (
+            name,
+            f"Purpose of {name}.",
+            f"SELECT '{name}', $1",
+            ("p",),
+        )
 
 
 def test_parameter_used_twice_has_one_number() -> None:
@@ -56,7 +61,10 @@ def test_purpose_of_several_lines_is_joined() -> None:
     ("text", "sentence"),
     [
         ("-- name: q\nSELECT 1", "here: query 'q' has no purpose; say in a comment under its name what it is for"),
-        ("-- name: q\n-- A.\nSELECT 1\n-- name: q\n-- B.\nSELECT 2", "here: query 'q' stands twice; give one another name"),
+        (
+            "-- name: q\n-- A.\nSELECT 1\n-- name: q\n-- B.\nSELECT 2",
+            "here: query 'q' stands twice; give one another name",
+        ),
     ],
 )
 def test_careless_file_is_refused(text: str, sentence: str) -> None:

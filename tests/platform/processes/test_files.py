@@ -98,7 +98,7 @@ def test_port_in_use_is_not_free_and_a_picked_one_is() -> None:
     port = pick_port("127.0.0.1")
     assert is_port_free("127.0.0.1", port)
     with socket.socket() as taken:
-        taken.bind(("0.0.0.0", port))  # noqa: S104 - a listener on all addresses takes loopback too
+        taken.bind(("0.0.0.0", port))  # A listener on all addresses takes loopback too.
         taken.listen()
         assert not is_port_free("127.0.0.1", port)
     assert is_port_free("127.0.0.1", port)

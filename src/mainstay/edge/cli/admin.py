@@ -18,7 +18,7 @@ keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
 @tenants.command("create")
 def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
     """Make a tenant, with the key of its first owner, which is shown this once."""
-    made = asyncio.run(create_tenant(_owner_url(load_settings()), name))
+    made = asyncio.run(create_tenant(owner_url(load_settings()), name))
     if as_json:
         print_json(
             {
@@ -45,7 +45,7 @@ def create_key_command(
 ) -> None:
     """Make a key for a new principal of a tenant; the key is shown this once."""
     made = asyncio.run(
-        create_key(_owner_url(load_settings()), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
+        create_key(owner_url(load_settings()), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
     )
     if as_json:
         print_json(
@@ -63,7 +63,8 @@ def create_key_command(
     console.print(f"Key for the role {made.role} in {tenant}, shown this once:\n{made.secret}")
 
 
-def _owner_url(settings: Settings) -> str:
+def owner_url(settings: Settings) -> str:
+    """Return the URL of the schema's owner, of the running system or of the database that was given."""
     given = settings.database_url.get_secret_value() if settings.database_url else None
     if given is None:
         return embedded_owner_url(settings.home)

@@ -1,6 +1,7 @@
 """The command line: one file for each group of commands, errors as one sentence, exit codes that scripts can trust."""
 
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import typer
@@ -45,9 +46,14 @@ app.add_typer(admin.keys, name="keys")
 
 
 def main() -> None:
-    """Run one command; an error of ours or of the server is one sentence on standard error."""
+    """Run one command."""
+    guarded(app)
+
+
+def guarded(run: Callable[[], object]) -> None:
+    """Run something; an error of ours or of the server is one sentence on standard error and an exit code."""
     try:
-        app()
+        run()
     except MainstayError as error:
         errors.print(error.message)
         sys.exit(EXIT_CODES[error.kind])

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mainstay.edge.cli.connection import connect
-from mainstay.edge.cli.output import JsonFlag, console, print_json, print_table
+from mainstay.edge.cli.output import JsonFlag, console, moment, print_json, print_table
 
 Limit = Annotated[int, typer.Option(min=1, max=100, help="How many of the newest rows.")]
 
@@ -27,7 +27,7 @@ def usage(
     print_table(columns, [_group(one) for one in (*found["groups"], {**found["total"], "key": "total"})])
     costs = found["cost_per_conversation"]
     console.print(f"\nP95 cost per conversation: {costs['p95_cost_usd']} over {costs['conversations']} conversations\n")
-    columns = ["at", "request", "feature", "model", "in", "out", "ms", "cost", "conversation"]
+    columns = ["at", "feature", "model", "in", "out", "ms", "cost", "request"]
     print_table(columns, [_call(one) for one in found["data"]])
 
 
@@ -38,8 +38,7 @@ def _group(one: dict[str, Any]) -> list[Any]:
 
 def _call(one: dict[str, Any]) -> list[Any]:
     tokens = [one["input_tokens"], one["output_tokens"]]
-    place = [one["at"][:19], one["request_id"], one["feature"], one["model"]]
-    return [*place, *tokens, one["latency_ms"], one["cost_usd"], (one["conversation_id"] or "")[:13] or None]
+    return [moment(one["at"]), one["feature"], one["model"], *tokens, one["latency_ms"], one["cost_usd"], one["request_id"]]
 
 
 def audit(limit: Limit = 20, as_json: JsonFlag = False) -> None:
@@ -50,7 +49,6 @@ def audit(limit: Limit = 20, as_json: JsonFlag = False) -> None:
         print_json(found)
         return
     rows = [
-        (one["at"][:19], one["action"], one["outcome"], one["target_id"], one["request_id"], one["principal_id"][:12])
-        for one in found["data"]
+        (moment(one["at"]), one["action"], one["outcome"], one["target_id"], one["request_id"]) for one in found["data"]
     ]
-    print_table(["at", "action", "outcome", "target", "request", "principal"], rows)
+    print_table(["at", "action", "outcome", "target", "request"], rows)

@@ -126,8 +126,8 @@ class _Cutter:
         body_start = start if heading_only else max(section.body_start, start)
         room = max(room - self._meter.tokens(start, body_start), self._rule.tokens_max // 3)
         spans = (span for window in self._windows(body_start, end) for span in self._fitting(*window, room))
-        for number, (piece_start, piece_end) in enumerate(spans):
-            piece_start = start if number == 0 else piece_start
+        for number, (body, piece_end) in enumerate(spans):
+            piece_start = start if number == 0 else body
             tokens = self._meter.tokens(piece_start, piece_end)
             yield _Piece(piece_start, piece_end, tokens, section, section.path, is_heading_only=False)
 

@@ -1,14 +1,34 @@
-"""The postings of a version, as the lexical index keeps them: packed into 64-bit integers, in blocks of one term."""
+"""The postings of a segment, as the lexical index keeps them: packed into 64-bit integers, in blocks of a page.
 
-from collections.abc import Sequence
+A row per posting would take 160 bytes for eight, and a row per term of each version would cost an ingest thirty rows
+a chunk. So the terms of a segment are spread over buckets by the first bits of their keys, and a bucket is a row, or
+several where it holds a frequent term. What is written here is read by the query `search_hybrid` and by `unpack`.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mainstay.knowledge.retrieval.languages import detect_language
 from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms
 
-# With the rest of its row, a full block fits on a page of 8 KiB.
-BLOCK_POSTINGS_MAX = 960
+KEY_BITS = 63
+# What keys, bounds and postings of a block may take, so that its row fits on a page of 8 KiB with the rest of it.
+BLOCK_BYTES_MAX = 7_840
+# Buckets are made for so much on average: most then fit into one block.
+_BUCKET_BYTES = 4_000
+_KEY_BYTES = 12
+_POSTING_BYTES = 8
 _SHORT_MAX = 0xFFFF
+_KEYS_CACHED_MAX = 200_000
+_HEADER_BYTES = 20
+
+Integers = NDArray[np.int64]
+
+_keys: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -25,13 +45,24 @@ class AnalysedChunks:
 
 
 @dataclass(frozen=True)
-class PostingBlocks:
-    """Blocks as columns: block i holds `postings[firsts[i] - 1 : lasts[i]]` of `terms[i]`; SQL counts from 1."""
+class Postings:
+    """Postings with the keys of their terms, one beside the other, in any order.
 
-    terms: list[str]
-    block_nos: list[int]
-    firsts: list[int]
-    lasts: list[int]
+    A posting is chunk number << 32 | term frequency << 16 | chunk length; the last two stop at 65,535.
+    """
+
+    keys: Integers
+    postings: Integers
+
+
+@dataclass(frozen=True)
+class Block:
+    """A row of the index: the postings of `keys[i]` are `postings[bounds[i] - 1 : bounds[i + 1] - 1]`; SQL counts from 1."""
+
+    bucket_no: int
+    block_no: int
+    keys: list[int]
+    bounds: list[int]
     postings: list[int]
 
 
@@ -43,33 +74,84 @@ def analyse(texts: Sequence[str]) -> AnalysedChunks:
     return AnalysedChunks(chunks, languages)
 
 
-def pack(chunks: Sequence[ChunkTerms], chunk_no_first: int) -> PostingBlocks:
-    """Return the postings of chunks numbered from `chunk_no_first`, by term.
+def term_key(term: str) -> int:
+    """Return the 63-bit key of a term; among ten million terms the chance that any two share one is 0.000005."""
+    key = _keys.get(term)
+    if key is None:
+        if len(_keys) >= _KEYS_CACHED_MAX:
+            _keys.clear()
+        key = int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big") >> 1
+        _keys[term] = key
+    return key
 
-    A posting is chunk number << 32 | term frequency << 16 | chunk length; the last two stop at 65,535.
-    """
-    by_term: dict[str, list[int]] = {}
-    for number, chunk in enumerate(chunks, start=chunk_no_first):
-        base = number << 32 | min(chunk.length, _SHORT_MAX)
+
+def number(chunks: Sequence[ChunkTerms], chunk_no_first: int) -> Postings:
+    """Return the postings of chunks that are numbered from `chunk_no_first`."""
+    keys: list[int] = []
+    postings: list[int] = []
+    for chunk_no, chunk in enumerate(chunks, start=chunk_no_first):
+        base = chunk_no << 32 | min(chunk.length, _SHORT_MAX)
         for term, frequency in chunk.frequencies.items():
-            posting = base | min(frequency, _SHORT_MAX) << 16
-            known = by_term.get(term)
-            if known is None:
-                by_term[term] = [posting]
-            else:
-                known.append(posting)
-    blocks = PostingBlocks([], [], [], [], [])
-    # In the order of the index, so that its pages are filled one after the other.
-    for term in sorted(by_term):
-        _add_blocks(blocks, term, by_term[term])
-    return blocks
+            keys.append(term_key(term))
+            postings.append(base | min(frequency, _SHORT_MAX) << 16)
+    return Postings(np.array(keys, dtype=np.int64), np.array(postings, dtype=np.int64))
 
 
-def _add_blocks(blocks: PostingBlocks, term: str, postings: list[int]) -> None:
-    for block_no, start in enumerate(range(0, len(postings), BLOCK_POSTINGS_MAX)):
-        block = postings[start : start + BLOCK_POSTINGS_MAX]
-        blocks.terms.append(term)
-        blocks.block_nos.append(block_no)
-        blocks.firsts.append(len(blocks.postings) + 1)
-        blocks.postings.extend(block)
-        blocks.lasts.append(len(blocks.postings))
+def without(postings: Postings, chunk_nos: Sequence[int]) -> Postings:
+    """Return the postings that are of none of these chunks."""
+    if not chunk_nos:
+        return postings
+    kept = ~np.isin(postings.postings >> 32, np.array(chunk_nos, dtype=np.int64))
+    return Postings(postings.keys[kept], postings.postings[kept])
+
+
+def pack(postings: Postings) -> tuple[int, Sequence[Block]]:
+    """Return the blocks of a segment in the order of the index, and the number of key bits that choose a bucket."""
+    order = np.lexsort((postings.postings, postings.keys))
+    keys, first = np.unique(postings.keys[order], return_index=True)
+    packed = postings.postings[order]
+    size = _KEY_BYTES * len(keys) + _POSTING_BYTES * len(packed)
+    bits = max(0, (size // _BUCKET_BYTES).bit_length())
+    buckets, starts = np.unique(keys >> (KEY_BITS - bits), return_index=True)
+    bounds = [*first.tolist(), len(packed)]
+    blocks: list[Block] = []
+    for bucket_no, start, end in zip(buckets.tolist(), starts.tolist(), [*starts[1:].tolist(), len(keys)], strict=True):
+        blocks += _pack_bucket(bucket_no, keys[start:end].tolist(), bounds[start : end + 1], packed)
+    return bits, blocks
+
+
+def _pack_bucket(bucket_no: int, keys: Sequence[int], bounds: Sequence[int], packed: Integers) -> Iterator[Block]:
+    """Yield the blocks of one bucket; a term that does not fit into what is left of one goes on in the next."""
+    block_no, free = 0, BLOCK_BYTES_MAX
+    block_keys: list[int] = []
+    block_bounds = [1]
+    block_start = bounds[0]
+    for index, key in enumerate(keys):
+        at, end = bounds[index], bounds[index + 1]
+        while at < end:
+            if free < _KEY_BYTES + _POSTING_BYTES:
+                yield Block(bucket_no, block_no, block_keys, block_bounds, packed[block_start:at].tolist())
+                block_no, free = block_no + 1, BLOCK_BYTES_MAX
+                block_keys, block_bounds, block_start = [], [1], at
+            taken = min(end - at, (free - _KEY_BYTES) // _POSTING_BYTES)
+            at, free = at + taken, free - _KEY_BYTES - taken * _POSTING_BYTES
+            block_keys.append(key)
+            block_bounds.append(at - block_start + 1)
+    yield Block(bucket_no, block_no, block_keys, block_bounds, packed[block_start : bounds[-1]].tolist())
+
+
+def unpack(rows: Sequence[tuple[bytes, bytes, bytes]]) -> Postings:
+    """Return the postings of blocks, each given as what PostgreSQL's `array_send` makes of its three arrays."""
+    keys: list[Integers] = []
+    postings: list[Integers] = []
+    for row_keys, row_bounds, row_postings in rows:
+        bounds = _from_binary(row_bounds, ">i4")
+        keys.append(np.repeat(_from_binary(row_keys, ">i8"), np.diff(bounds)))
+        postings.append(_from_binary(row_postings, ">i8"))
+    return Postings(np.concatenate(keys), np.concatenate(postings)) if keys else number((), 0)
+
+
+def _from_binary(array: bytes, element: str) -> Integers:
+    """Return the elements of a one-dimensional array without nulls: after a header, each has its length before it."""
+    layout = np.dtype([("length", ">i4"), ("value", element)])
+    return np.frombuffer(array, dtype=layout, offset=_HEADER_BYTES)["value"].astype(np.int64)

@@ -12,40 +12,44 @@ SELECT g.id, g.embedding_model, g.dimensions, g.chunk_count, g.term_count_total,
 -- Each leg proposes its best chunks, and all of them are scored by both and weighed together. Variants of a word in
 -- several languages have the same :words number. The first :limit_count rows carry their text, the others were cut.
 WITH query AS MATERIALIZED (
-    SELECT word, term, weight, expected
-      FROM unnest(:words::int[], :terms::text[], :weights::float8[], :expected::boolean[])
-           AS q (word, term, weight, expected)
+    SELECT word, key, weight, expected
+      FROM unnest(:words::int[], :keys::bigint[], :weights::float8[], :expected::boolean[])
+           AS q (word, key, weight, expected)
 ), block AS MATERIALIZED (
-    SELECT b.term, b.postings
+    SELECT q.key, b.postings[b.bounds[b.position] : b.bounds[b.position + 1] - 1] AS postings
       FROM mainstay.index_segments s
-      JOIN mainstay.posting_blocks b
-        ON b.tenant_id = :tenant_id AND b.generation_id = :generation_id
-       AND b.segment_no = s.chunk_no_first AND b.term = ANY (:terms::text[])
-     WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id
+     CROSS JOIN (SELECT DISTINCT key FROM query) q
+     CROSS JOIN LATERAL (
+           SELECT p.bounds, p.postings, array_position(p.keys, q.key) AS position
+             FROM mainstay.posting_blocks p
+            WHERE p.tenant_id = :tenant_id AND p.generation_id = :generation_id
+              AND p.segment_no = s.chunk_no_first AND p.bucket_no = (q.key >> (63 - s.bucket_bits))::int
+           OFFSET 0) b
+     WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id AND b.position IS NOT NULL
 ), retired AS MATERIALIZED (
     SELECT r.chunk_no FROM mainstay.retired_chunks r
      WHERE r.tenant_id = :tenant_id AND r.generation_id = :generation_id
 ), retired_posting AS (
-    SELECT p.term, count(*) AS postings
-      FROM (SELECT b.term, (unnest(b.postings) >> 32)::int AS chunk_no FROM block b) p
+    SELECT p.key, count(*) AS postings
+      FROM (SELECT b.key, (unnest(b.postings) >> 32)::int AS chunk_no FROM block b) p
       JOIN retired r ON r.chunk_no = p.chunk_no
-     GROUP BY p.term
+     GROUP BY p.key
 ), found AS MATERIALIZED (
     -- ln((N + 1) / (df + 0.5)) is Lucene's ln(1 + (N - df + 0.5) / (df + 0.5)).
-    SELECT f.term, ln((:chunk_count::float8 + 1) / (f.df + 0.5)) AS idf
-      FROM (SELECT b.term, sum(cardinality(b.postings)) - coalesce(max(r.postings), 0) AS df
-              FROM block b LEFT JOIN retired_posting r ON r.term = b.term
-             GROUP BY b.term) f
+    SELECT f.key, ln((:chunk_count::float8 + 1) / (f.df + 0.5)) AS idf
+      FROM (SELECT b.key, sum(cardinality(b.postings)) - coalesce(max(r.postings), 0) AS df
+              FROM block b LEFT JOIN retired_posting r ON r.key = b.key
+             GROUP BY b.key) f
      WHERE f.df > 0
 ), weighted AS MATERIALIZED (
-    SELECT f.term, f.idf * sum(q.weight) AS weight
-      FROM found f JOIN query q ON q.term = f.term
-     GROUP BY f.term, f.idf
+    SELECT f.key, f.idf * sum(q.weight) AS weight
+      FROM found f JOIN query q ON q.key = f.key
+     GROUP BY f.key, f.idf
 ), conceivable AS MATERIALIZED (
     -- What a chunk would score at most that had all words of the query; a word that no chunk has counts as rare.
     SELECT sum(word.score) AS score
       FROM (SELECT max(q.weight) * coalesce(max(f.idf), ln((:chunk_count::float8 + 1) / 0.5)) AS score
-              FROM query q LEFT JOIN found f ON f.term = q.term
+              FROM query q LEFT JOIN found f ON f.key = q.key
              WHERE q.expected
              GROUP BY q.word) word
 ), lexical AS MATERIALIZED (
@@ -54,7 +58,7 @@ WITH query AS MATERIALIZED (
                    sum(p.weight / (1::float8 + (:k1::float8 * (1::float8 - :b::float8)
                        + :k1::float8 * :b::float8 / :term_count_mean::float8 * (p.posting & 65535)::float8)
                        / ((p.posting >> 16) & 65535)::float8)) AS score
-              FROM (SELECT w.weight, unnest(b.postings) AS posting FROM block b JOIN weighted w ON w.term = b.term) p
+              FROM (SELECT w.weight, unnest(b.postings) AS posting FROM block b JOIN weighted w ON w.key = b.key) p
              GROUP BY 1) s
      WHERE NOT EXISTS (SELECT FROM retired r WHERE r.chunk_no = s.chunk_no)
        AND (:version_ids::uuid[] IS NULL OR s.chunk_no IN (
@@ -133,15 +137,15 @@ SELECT :tenant_id, :store_id, :document_id, :version_id, c.id, c.chunk_no, c.ord
        AS c (id, chunk_no, ordinal, text, start_char, end_char, page_first, page_last, heading_path, sha256, term_count)
 
 -- name: insert_segment
--- The segment of one version.
-INSERT INTO mainstay.index_segments (tenant_id, generation_id, chunk_no_first, chunk_no_last, chunk_count)
-VALUES (:tenant_id, :generation_id, :chunk_no_first, :chunk_no_last, :chunk_count)
+-- A segment: of one version, or merged from several.
+INSERT INTO mainstay.index_segments
+       (tenant_id, generation_id, chunk_no_first, chunk_no_last, chunk_count, bucket_bits)
+VALUES (:tenant_id, :generation_id, :chunk_no_first, :chunk_no_last, :chunk_count, :bucket_bits)
 
--- name: insert_postings
--- The postings of one segment: one array for all terms, of which each block is the slice from first to last.
-INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, term, block_no, postings)
-SELECT :tenant_id, :generation_id, :segment_no, b.term, b.block_no, (:postings::bigint[])[b.first : b.last]
-  FROM unnest(:terms::text[], :block_nos::int[], :firsts::int[], :lasts::int[]) AS b (term, block_no, first, last)
+-- name: insert_block
+-- One block of postings.
+INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, bucket_no, block_no, keys, bounds, postings)
+VALUES (:tenant_id, :generation_id, :segment_no, :bucket_no, :block_no, :keys, :bounds, :postings)
 
 -- name: add_embeddings
 -- The embeddings of new chunks, and what these chunks add to the statistics of their generation. It comes last in a
@@ -208,33 +212,32 @@ SELECT s.chunk_no_first, s.chunk_no_last, s.chunk_count,
 -- One merge of a generation at a time; the lock ends with the transaction.
 SELECT pg_try_advisory_xact_lock(hashtextextended('mainstay.merge ' || :generation_id::text, 0))
 
--- name: merge_postings
--- Put the blocks of neighbouring segments together as blocks of the first, without what is retired. All of it is one
--- statement, and so has one view of what is retired: a version that is retired meanwhile stays hidden.
-WITH merged AS (
-    DELETE FROM mainstay.posting_blocks
-     WHERE tenant_id = :tenant_id AND generation_id = :generation_id
-       AND segment_no BETWEEN :segment_no_first AND :segment_no_last
-    RETURNING term, postings
-), dropped AS (
-    DELETE FROM mainstay.retired_chunks
-     WHERE tenant_id = :tenant_id AND generation_id = :generation_id
-       AND chunk_no BETWEEN :segment_no_first AND :chunk_no_last
-    RETURNING chunk_no
-), live AS (
-    SELECT p.term, p.posting,
-           (row_number() OVER (PARTITION BY p.term ORDER BY p.posting) - 1) / :block_postings::int AS block_no
-      FROM (SELECT term, unnest(postings) AS posting FROM merged) p
-     WHERE NOT EXISTS (SELECT FROM dropped d WHERE d.chunk_no = (p.posting >> 32)::int)
-)
-INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, term, block_no, postings)
-SELECT :tenant_id, :generation_id, :segment_no_first::int, term, block_no, array_agg(posting ORDER BY posting)
-  FROM live
- GROUP BY term, block_no
- ORDER BY term, block_no
+-- name: list_blocks
+-- The blocks of neighbouring segments in binary, to be merged.
+SELECT array_send(keys) AS keys, array_send(bounds) AS bounds, array_send(postings) AS postings
+  FROM mainstay.posting_blocks
+ WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+   AND segment_no BETWEEN :segment_no_first AND :segment_no_last
 
--- name: delete_merged_segments
+-- name: list_retired
+-- The retired chunks among those of some segments.
+SELECT chunk_no FROM mainstay.retired_chunks
+ WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+   AND chunk_no BETWEEN :chunk_no_first AND :chunk_no_last
+
+-- name: delete_blocks
+-- The blocks that a merge took up.
+DELETE FROM mainstay.posting_blocks
+ WHERE tenant_id = :tenant_id AND generation_id = :generation_id
+   AND segment_no BETWEEN :segment_no_first AND :segment_no_last
+
+-- name: delete_segments
 -- The segments that a merge took up.
 DELETE FROM mainstay.index_segments
  WHERE tenant_id = :tenant_id AND generation_id = :generation_id
    AND chunk_no_first BETWEEN :segment_no_first AND :segment_no_last
+
+-- name: delete_retired
+-- The retired chunks that a merge dropped, and no others: a version may have been retired meanwhile.
+DELETE FROM mainstay.retired_chunks
+ WHERE tenant_id = :tenant_id AND generation_id = :generation_id AND chunk_no = ANY (:chunk_nos::int[])

@@ -13,8 +13,8 @@ from mainstay.kernel.errors import invariant
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import fusion, merging, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
-from mainstay.knowledge.retrieval.models import Filter, Found, Generation, Segment
-from mainstay.knowledge.retrieval.postings import analyse, pack
+from mainstay.knowledge.retrieval.models import Filter, Found, Generation
+from mainstay.knowledge.retrieval.postings import analyse, number
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.knowledge.retrieval.terms import query_words
 from mainstay.platform.postgres import ReadTx, WriteTx
@@ -79,8 +79,14 @@ async def index_version(
         chunks=chunks,
         analysed=analysed,
     )
-    segment = Segment(first, first + len(chunks) - 1, len(chunks), 0)
-    await store.add_segment(tx, generation.id, segment, pack(analysed.chunks, first))
+    await store.add_segment(
+        tx,
+        generation.id,
+        chunk_no_first=first,
+        chunk_no_last=first + len(chunks) - 1,
+        chunk_count=len(chunks),
+        postings=number(analysed.chunks, first),
+    )
     await store.add_embeddings(
         tx,
         generation.id,

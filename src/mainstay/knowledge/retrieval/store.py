@@ -11,7 +11,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.fusion import CANDIDATES
 from mainstay.knowledge.retrieval.models import CutPassage, Generation, Retired, ScoredPassage, Segment
-from mainstay.knowledge.retrieval.postings import BLOCK_POSTINGS_MAX, AnalysedChunks, PostingBlocks
+from mainstay.knowledge.retrieval.postings import AnalysedChunks, Postings, number, pack, term_key, unpack, without
 from mainstay.knowledge.retrieval.terms import QueryWord
 from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
 
@@ -59,15 +59,15 @@ async def search_hybrid(
     version_ids: Sequence[UUID] | None,
 ) -> tuple[Sequence[ScoredPassage], Sequence[CutPassage]]:
     """Return the best `limit` chunks of a generation, and the `cut` ones that ranked next."""
-    terms = [(number, term, word) for number, word in enumerate(words) for term in word.terms]
+    terms = [(word_no, term_key(term), word) for word_no, word in enumerate(words) for term in word.terms]
     rows = await tx.fetch(
         _QUERIES["search_hybrid"],
         store_id=store_id,
         generation_id=generation.id,
         chunk_count=float(generation.chunk_count),
         term_count_mean=generation.term_count_mean,
-        words=[number for number, _, _ in terms],
-        terms=[term for _, term, _ in terms],
+        words=[word_no for word_no, _, _ in terms],
+        keys=[key for _, key, _ in terms],
         weights=[word.weight for _, _, word in terms],
         expected=[word.expected for _, _, word in terms],
         vector=vector,
@@ -116,24 +116,22 @@ async def add_chunks(
     )
 
 
-async def add_segment(tx: WriteTx, generation_id: UUID, segment: Segment, blocks: PostingBlocks) -> None:
-    """Store the postings of one version as a segment of its own."""
+async def add_segment(
+    tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, postings: Postings
+) -> None:
+    """Store postings as a segment of their own."""
+    bucket_bits, blocks = pack(postings)
     await tx.execute(
         _QUERIES["insert_segment"],
         generation_id=generation_id,
-        chunk_no_first=segment.chunk_no_first,
-        chunk_no_last=segment.chunk_no_last,
-        chunk_count=segment.chunk_count,
+        chunk_no_first=chunk_no_first,
+        chunk_no_last=chunk_no_last,
+        chunk_count=chunk_count,
+        bucket_bits=bucket_bits,
     )
-    await tx.execute(
-        _QUERIES["insert_postings"],
-        generation_id=generation_id,
-        segment_no=segment.chunk_no_first,
-        terms=blocks.terms,
-        block_nos=blocks.block_nos,
-        firsts=blocks.firsts,
-        lasts=blocks.lasts,
-        postings=blocks.postings,
+    await tx.execute_many(
+        _QUERIES["insert_block"],
+        [{"generation_id": generation_id, "segment_no": chunk_no_first, **vars(block)} for block in blocks],
     )
 
 
@@ -189,24 +187,21 @@ async def try_lock_merge(tx: WriteTx, generation_id: UUID) -> bool:
 
 async def merge(tx: WriteTx, generation_id: UUID, merged: Sequence[Segment]) -> None:
     """Make one segment of neighbours, without the chunks that are retired."""
-    span = {"segment_no_first": merged[0].chunk_no_first, "segment_no_last": merged[-1].chunk_no_first}
-    chunk_no_last = merged[-1].chunk_no_last
-    await tx.execute(
-        _QUERIES["merge_postings"],
-        generation_id=generation_id,
-        chunk_no_last=chunk_no_last,
-        block_postings=BLOCK_POSTINGS_MAX,
-        **span,
+    first, last = merged[0].chunk_no_first, merged[-1].chunk_no_last
+    span = {"segment_no_first": first, "segment_no_last": merged[-1].chunk_no_first}
+    blocks = await tx.fetch(_QUERIES["list_blocks"], generation_id=generation_id, **span)
+    rows = await tx.fetch(
+        _QUERIES["list_retired"], generation_id=generation_id, chunk_no_first=first, chunk_no_last=last
     )
-    await tx.execute(_QUERIES["delete_merged_segments"], generation_id=generation_id, **span)
-    live = sum(segment.chunk_count - segment.retired_count for segment in merged)
+    retired = [row["chunk_no"] for row in rows]
+    await tx.execute(_QUERIES["delete_blocks"], generation_id=generation_id, **span)
+    await tx.execute(_QUERIES["delete_segments"], generation_id=generation_id, **span)
+    await tx.execute(_QUERIES["delete_retired"], generation_id=generation_id, chunk_nos=retired)
+    live = sum(segment.chunk_count for segment in merged) - len(retired)
     if live > 0:
-        await tx.execute(
-            _QUERIES["insert_segment"],
-            generation_id=generation_id,
-            chunk_no_first=merged[0].chunk_no_first,
-            chunk_no_last=chunk_no_last,
-            chunk_count=live,
+        postings = without(unpack([(row["keys"], row["bounds"], row["postings"]) for row in blocks]), retired)
+        await add_segment(
+            tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, postings=postings
         )
 
 

@@ -25,7 +25,7 @@ async def bury(database: Database, registry: JobRegistry, scope: Scope, job_id: 
             return False
         kind, dead = buried
         on_dead = registry[kind].on_dead
-        ids = {"job_id": str(job_id), "tenant_id": str(scope.tenant_id), "request_id": dead.request_id}
+        ids = {"job_id": str(job_id), "tenant_id": str(scope.tenant_id), "request_id": scope.request_id}
         with bound_contextvars(**ids, job_kind=kind):
             if on_dead is not None:
                 await on_dead(tx, dead)

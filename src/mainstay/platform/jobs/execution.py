@@ -54,7 +54,7 @@ class Execution:
         with bound_contextvars(
             job_id=str(job.lease.job_id),
             tenant_id=str(job.lease.tenant_id),
-            request_id=job.request_id,
+            request_id=job.lease.request_id,
             job_kind=job.kind,
             attempt=job.attempt,
         ):

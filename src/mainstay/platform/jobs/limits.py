@@ -26,7 +26,7 @@ class WorkerLimits:
     # A third of the lease, so that two renewals may fail before anything is lost.
     heartbeat_s: float = 10.0
     # How often to look for work without being woken: all that is left when a pooler swallows notifications.
-    poll_s: float = 1.0
+    poll_s: float = 0.5
     rescue_s: float = 3.0
     # How long running jobs may take to end by themselves after a stop was asked for. Container hosts kill after 30 s,
     # and the rest must be cancelled and handed back by then.

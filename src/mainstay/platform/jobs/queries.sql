@@ -1,6 +1,8 @@
 -- name: add_job
--- Adds a job, or names the unfinished one of its kind that has the same key already. Touching that row holds it until this
--- transaction ends: a waiting job with the key starts after the commit, and so sees what the transaction wrote.
+-- Adds a job, or names the unfinished one of its kind that has the same key already. Touching that row holds it until
+-- this transaction ends: a waiting job with the key starts after the commit, and so sees what the transaction wrote.
+-- Nobody is woken while others of the kind wait, because commits that notify queue up behind each other, one fsync
+-- each; a worker that has just taken the last of those finds this job when it looks again.
 WITH job AS (
     INSERT INTO mainstay.jobs (tenant_id, id, principal_id, request_id, queue, kind, payload, unique_key, attempts_max,
                                run_at)
@@ -12,7 +14,12 @@ WITH job AS (
 )
 SELECT job.id, woken.nothing
   FROM job
-  LEFT JOIN LATERAL (SELECT pg_notify(:channel, :queue)::text AS nothing WHERE :delay_s = 0::double precision) woken ON true
+  LEFT JOIN LATERAL (
+       SELECT pg_notify(:channel, :queue)::text AS nothing
+        WHERE :delay_s = 0::double precision
+          AND NOT EXISTS (SELECT FROM mainstay.jobs waiting
+                           WHERE waiting.tenant_id = :tenant_id AND waiting.queue = :queue AND waiting.kind = :kind
+                             AND waiting.state = 'queued' AND waiting.run_at <= now())) woken ON true
 
 -- name: notify_queue
 -- Wakes whoever listens, when the transaction commits.
@@ -20,12 +27,12 @@ SELECT pg_notify(:channel, :queue)::text
 
 -- name: claim_jobs
 -- Claims due jobs of these queues and kinds, tenants in fair turns.
-SELECT tenant_id, principal_id, job_id, fence
+SELECT tenant_id, principal_id, request_id, job_id, fence
   FROM keyhole.claim_jobs(:queues, :kinds, :worker, :count_max, make_interval(secs => :lease_s))
 
 -- name: load_jobs
 -- What claimed jobs of one tenant are about; a job that was lost since is left out.
-SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max
+SELECT j.id, j.kind, j.payload, j.attempt, j.attempts_max
   FROM mainstay.jobs j
   JOIN unnest(:job_ids::uuid[], :fences::bigint[]) AS l (id, fence) ON l.id = j.id AND l.fence = j.fence
  WHERE j.tenant_id = :tenant_id AND j.state = 'running'
@@ -75,7 +82,7 @@ RETURNING true
 
 -- name: take_burials
 -- Names failed jobs of these kinds whose burial is due, and puts it off for other workers.
-SELECT tenant_id, principal_id, job_id
+SELECT tenant_id, principal_id, request_id, job_id
   FROM keyhole.take_burials(:kinds, :count_max, make_interval(secs => :retry_s))
 
 -- name: bury_job
@@ -83,7 +90,7 @@ SELECT tenant_id, principal_id, job_id
 UPDATE mainstay.jobs
    SET state = 'dead', finished_at = clock_timestamp()
  WHERE tenant_id = :tenant_id AND id = :job_id AND state = 'failed'
-RETURNING id, kind, request_id, payload, attempt, error_code, error
+RETURNING id, kind, payload, attempt, error_code, error
 
 -- name: count_jobs
 -- Unfinished jobs of all tenants by queue and state, for metrics.

@@ -76,7 +76,7 @@ async def claim(
     rows = await tx.fetch(
         _QUERIES["claim_jobs"], queues=queues, kinds=kinds, worker=worker, count_max=count_max, lease_s=lease_s
     )
-    return [Lease(row["tenant_id"], row["principal_id"], row["job_id"], row["fence"]) for row in rows]
+    return [Lease(**row) for row in rows]
 
 
 async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
@@ -87,7 +87,6 @@ async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
         ClaimedJob(
             lease=by_id[row["id"]],
             kind=row["kind"],
-            request_id=row["request_id"],
             payload=row["payload"],
             attempt=row["attempt"],
             attempts_max=row["attempts_max"],
@@ -147,7 +146,7 @@ async def take_burials(tx: KeyholeTx, kinds: Sequence[str], retry_s: float) -> S
     The leases have no fence: the burial itself is decided by the state of the job.
     """
     rows = await tx.fetch(_QUERIES["take_burials"], kinds=kinds, count_max=BURIALS_MAX, retry_s=retry_s)
-    return [Lease(row["tenant_id"], row["principal_id"], row["job_id"], fence=0) for row in rows]
+    return [Lease(**row, fence=0) for row in rows]
 
 
 async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob] | None:
@@ -159,7 +158,7 @@ async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob] | None:
         tenant_id=tx.scope.tenant_id,
         principal_id=tx.scope.principal_id,
         job_id=row["id"],
-        request_id=row["request_id"],
+        request_id=tx.scope.request_id,
         payload=row["payload"],
         attempt=row["attempt"],
         error_code=row["error_code"],

@@ -86,24 +86,30 @@ CREATE TABLE mainstay.index_segments (
     chunk_no_first int NOT NULL,
     chunk_no_last int NOT NULL CHECK (chunk_no_last >= chunk_no_first),
     chunk_count int NOT NULL CHECK (chunk_count >= 0),
+    -- Its terms are spread over 2 to the power of this many buckets, by the first bits of their keys.
+    bucket_bits int NOT NULL CHECK (bucket_bits BETWEEN 0 AND 30),
     PRIMARY KEY (tenant_id, generation_id, chunk_no_first),
     FOREIGN KEY (tenant_id, generation_id) REFERENCES mainstay.index_generations (tenant_id, id)
 );
 CALL mainstay.protect('mainstay.index_segments', 'select, insert, update, delete');
 
--- The postings of a term in a segment, as many rows as they need. A posting is a 64-bit integer: the number of the
--- chunk, then 16 bits each of how often the term stands in it and how many terms the chunk has.
+-- The postings of the terms of one bucket of a segment, in as many blocks as they fill. A term is known by its key, a
+-- digest of 63 bits: the postings of keys[i] are postings[bounds[i] : bounds[i + 1] - 1]. A posting is the number of
+-- the chunk, then 16 bits each of how often the term stands in it and how many terms the chunk has.
 CREATE TABLE mainstay.posting_blocks (
     tenant_id uuid NOT NULL,
     generation_id uuid NOT NULL,
     segment_no int NOT NULL,
-    term text COLLATE "C" NOT NULL,
+    bucket_no int NOT NULL,
     block_no int NOT NULL,
+    keys bigint[] NOT NULL,
+    bounds int[] NOT NULL,
     postings bigint[] NOT NULL,
-    PRIMARY KEY (tenant_id, generation_id, segment_no, term, block_no)
--- A full block fills a page: read whole, it costs half of what four small ones do.
+    PRIMARY KEY (tenant_id, generation_id, segment_no, bucket_no, block_no)
+-- A block may fill a page; out of line, each would cost another look-up.
 ) WITH (toast_tuple_target = 8160);
-ALTER TABLE mainstay.posting_blocks ALTER postings SET STORAGE MAIN;
+ALTER TABLE mainstay.posting_blocks
+    ALTER keys SET STORAGE MAIN, ALTER bounds SET STORAGE MAIN, ALTER postings SET STORAGE MAIN;
 CALL mainstay.protect('mainstay.posting_blocks', 'select, insert, delete');
 
 -- Chunks that are no longer retrieved but whose postings no merge has dropped yet.

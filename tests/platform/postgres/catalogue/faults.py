@@ -27,9 +27,15 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("a_tenant_table_is_declared_nowhere", "ALTER TABLE mainstay.migrations ADD tenant_id uuid"),
     ("declarations_name_what_exists", "DROP TRIGGER append_only ON mainstay.audit_entries"),
     ("declarations_name_what_exists", "ALTER TABLE mainstay.api_keys RENAME CONSTRAINT api_keys_prefix_key TO other"),
-    ("nothing_is_reached_elsewhere", "CREATE TABLE public.stray (a int); GRANT SELECT ON public.stray TO mainstay_runtime"),
+    (
+        "nothing_is_reached_elsewhere",
+        "CREATE TABLE public.stray (a int); GRANT SELECT ON public.stray TO mainstay_runtime",
+    ),
     ("nothing_is_reached_elsewhere", "CREATE TABLE public.stray (a int); GRANT UPDATE (a) ON public.stray TO PUBLIC"),
-    ("nothing_is_reached_elsewhere", "CREATE SEQUENCE public.stray; GRANT USAGE ON SEQUENCE public.stray TO mainstay_runtime"),
+    (
+        "nothing_is_reached_elsewhere",
+        "CREATE SEQUENCE public.stray; GRANT USAGE ON SEQUENCE public.stray TO mainstay_runtime",
+    ),
     ("nothing_is_reached_elsewhere", "CREATE FUNCTION public.stray() RETURNS int LANGUAGE sql RETURN 1"),
     (
         "nothing_is_reached_elsewhere",
@@ -50,7 +56,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "ALTER TABLE mainstay.planted DROP CONSTRAINT planted_pkey, ADD PRIMARY KEY (id, tenant_id)",
     ),
     ("unique_keys_hold_within_a_tenant", "ALTER TABLE mainstay.planted ADD UNIQUE (code)"),
-    ("unique_keys_hold_within_a_tenant", "CREATE UNIQUE INDEX ON mainstay.planted (lower(code)) WHERE code IS NOT NULL"),
+    (
+        "unique_keys_hold_within_a_tenant",
+        "CREATE UNIQUE INDEX ON mainstay.planted (lower(code)) WHERE code IS NOT NULL",
+    ),
     ("unique_keys_hold_within_a_tenant", "ALTER TABLE mainstay.planted ADD EXCLUDE USING btree (code WITH =)"),
     (
         "foreign_keys_carry_the_tenant",
@@ -91,8 +100,14 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "copies_are_not_readable",
         "CREATE MATERIALIZED VIEW mainstay.stray AS SELECT * FROM mainstay.planted; GRANT SELECT ON mainstay.stray TO mainstay_runtime",
     ),
-    ("sequences_are_closed", "CREATE SEQUENCE mainstay.stray; GRANT USAGE ON SEQUENCE mainstay.stray TO mainstay_runtime"),
-    ("tables_have_no_rewrite_rules", "CREATE RULE leak AS ON INSERT TO mainstay.planted DO ALSO DELETE FROM mainstay.jobs"),
+    (
+        "sequences_are_closed",
+        "CREATE SEQUENCE mainstay.stray; GRANT USAGE ON SEQUENCE mainstay.stray TO mainstay_runtime",
+    ),
+    (
+        "tables_have_no_rewrite_rules",
+        "CREATE RULE leak AS ON INSERT TO mainstay.planted DO ALSO DELETE FROM mainstay.jobs",
+    ),
     # Policies.
     ("every_tenant_table_has_its_policy", "DROP POLICY tenant ON mainstay.documents"),
     ("policies_read_as_expected", "ALTER POLICY tenant ON mainstay.jobs USING (true)"),
@@ -100,7 +115,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "policies_read_as_expected",
         "ALTER POLICY tenant ON mainstay.jobs USING (tenant_id = nullif(current_setting('mainstay.tenant_id', true), '')::uuid)",
     ),
-    ("policies_read_as_expected", "ALTER POLICY tenant ON mainstay.stores USING (tenant_id = mainstay.current_tenant())"),
+    (
+        "policies_read_as_expected",
+        "ALTER POLICY tenant ON mainstay.stores USING (tenant_id = mainstay.current_tenant())",
+    ),
     ("policies_check_what_is_written", "ALTER POLICY tenant ON mainstay.jobs WITH CHECK (true)"),
     (
         "policies_check_what_is_written",
@@ -120,7 +138,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     ("no_other_policy_exists", "CREATE POLICY help ON mainstay.planted FOR SELECT USING (code = 'public')"),
     ("no_other_policy_exists", "CREATE POLICY keyhole ON mainstay.planted TO mainstay_keyhole USING (true)"),
-    ("keyhole_policies_are_as_declared", "ALTER POLICY keyhole ON mainstay.api_keys TO mainstay_keyhole, mainstay_runtime"),
+    (
+        "keyhole_policies_are_as_declared",
+        "ALTER POLICY keyhole ON mainstay.api_keys TO mainstay_keyhole, mainstay_runtime",
+    ),
     ("keyhole_policies_are_as_declared", "DROP POLICY keyhole ON mainstay.jobs"),
     (
         "keyhole_policies_are_as_declared",
@@ -148,7 +169,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("rights_are_not_handed_on", "GRANT SELECT ON mainstay.planted TO mainstay_runtime WITH GRANT OPTION"),
     ("only_owners_create_in_schemas", "GRANT CREATE ON SCHEMA mainstay TO mainstay_runtime"),
     ("only_owners_create_in_schemas", "GRANT CREATE ON SCHEMA public TO PUBLIC"),
-    ("defaults_grant_nothing", "ALTER DEFAULT PRIVILEGES IN SCHEMA mainstay GRANT SELECT ON TABLES TO mainstay_runtime"),
+    (
+        "defaults_grant_nothing",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA mainstay GRANT SELECT ON TABLES TO mainstay_runtime",
+    ),
     ("shared_rows_are_read_only", "GRANT INSERT ON mainstay.migrations TO mainstay_runtime"),
     ("append_only_rows_have_no_other_rights", "GRANT UPDATE (facts) ON mainstay.audit_entries TO mainstay_runtime"),
     ("append_only_rows_have_no_other_rights", "GRANT DELETE ON mainstay.audit_entries TO mainstay_runtime"),
@@ -161,7 +185,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         " ON mainstay.audit_entries EXECUTE FUNCTION mainstay.refuse_change();"
         " ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only",
     ),
-    ("triggers_are_declared", "CREATE TRIGGER more BEFORE DELETE ON mainstay.jobs EXECUTE FUNCTION mainstay.refuse_change()"),
+    (
+        "triggers_are_declared",
+        "CREATE TRIGGER more BEFORE DELETE ON mainstay.jobs EXECUTE FUNCTION mainstay.refuse_change()",
+    ),
     ("keyhole_sees_its_columns_alone", "GRANT SELECT ON mainstay.planted TO mainstay_keyhole"),
     ("keyhole_sees_its_columns_alone", "GRANT SELECT (payload) ON mainstay.jobs TO mainstay_keyhole"),
     ("keyhole_sees_its_columns_alone", "REVOKE SELECT (prefix) ON mainstay.api_keys FROM mainstay_keyhole"),
@@ -215,7 +242,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN BYPASSRLS; GRANT mainstay_runtime TO planted_app"),
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN SUPERUSER; GRANT mainstay_runtime TO planted_app"),
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN CREATEROLE; GRANT mainstay_runtime TO planted_app"),
-    ("serving_roles_are_in_no_strong_role", "CREATE ROLE planted_app LOGIN; GRANT mainstay_runtime, {owner} TO planted_app"),
+    (
+        "serving_roles_are_in_no_strong_role",
+        "CREATE ROLE planted_app LOGIN; GRANT mainstay_runtime, {owner} TO planted_app",
+    ),
     (
         "serving_roles_are_in_no_strong_role",
         "CREATE ROLE planted_app LOGIN; GRANT mainstay_runtime, mainstay_keyhole TO planted_app",

@@ -7,8 +7,11 @@ const STREAM_SILENCE_S = 90;
 
 let apiKey = null;
 
+/** Send this key from now on; returns the one that was sent before. */
 export function useKey(key) {
+  const before = apiKey;
   apiKey = key;
+  return before;
 }
 
 /** A request that failed. `kind` is key, denied, unreachable, busy, or other. */

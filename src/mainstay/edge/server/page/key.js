@@ -14,13 +14,13 @@ export async function findKey() {
   const fromLink = new URLSearchParams(location.hash.slice(1)).get("key");
   if (fromLink) history.replaceState(null, "", location.pathname + location.search);
   const known = fromLink ?? sessionStorage.getItem(SLOT);
-  if (known) {
-    const refusal = await tryKey(known);
-    if (!refusal) return;
-    await askForKey(fromLink ? `The key in the link was not accepted. ${refusal}` : refusal);
+  if (!known) {
+    await askForKey(null);
     return;
   }
-  await askForKey(null);
+  const { refused, message } = await tryKey(known);
+  if (!refused) return;
+  await askForKey(fromLink ? `The key in the link was not accepted. ${message}` : message);
 }
 
 /** Ask for a key until one is accepted; with `cancellable`, resolves to false when the person gives up. */
@@ -60,26 +60,33 @@ async function submit(key) {
   }
   const button = byId("key-submit");
   button.disabled = true;
-  const refusal = await tryKey(key);
+  const { refused, message } = await tryKey(key);
   button.disabled = false;
-  if (refusal) complain(refusal);
-  return !refusal;
+  complain(message);
+  return !refused && !message;
 }
 
-/** Null when the server accepts the key, otherwise the sentence to show. A key that is accepted stays with this tab. */
+/**
+ * Whether the server refuses the key, and the sentence to show when it does or cannot be reached.
+ * A key that is not refused stays with this tab: a server that is down says nothing about it.
+ */
 async function tryKey(key) {
   // Header values are ASCII; anything else was pasted by mistake.
-  if (!/^[\x21-\x7e]+$/.test(key)) return "That does not look like a key: keys have no spaces and no special letters.";
-  useKey(key);
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    return { refused: true, message: "That does not look like a key: keys have no spaces and no special letters." };
+  }
+  const before = useKey(key);
   try {
     await getJson(paths.stores);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.kind === "key") sessionStorage.removeItem(SLOT);
-    return error.kind === "key" ? "That key is not known here. It may be mistyped, expired or revoked." : error.message;
+    if (error.kind !== "key") return { refused: false, message: error.message };
+    useKey(before);
+    if (sessionStorage.getItem(SLOT) === key) sessionStorage.removeItem(SLOT);
+    return { refused: true, message: "That key is not known here. It may be mistyped, expired or revoked." };
   }
   sessionStorage.setItem(SLOT, key);
-  return null;
+  return { refused: false, message: null };
 }
 
 function complain(message) {

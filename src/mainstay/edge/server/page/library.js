@@ -8,6 +8,8 @@ import { paths, readDocument, readList, readStore } from "./shapes.js";
 const BUSY_REFRESH_MS = 1200;
 // Below this many documents the eye is faster than a filter.
 const FILTER_FROM = 10;
+// More than this are fetched only when asked for.
+const DOCUMENTS_MAX = 1000;
 const ORDER = { uploading: 0, refused: 1, failed: 2, reading: 3, ready: 4 };
 
 export class Library {
@@ -21,6 +23,7 @@ export class Library {
     this.uploads = [];
     this.loaded = false;
     this.timer = 0;
+    this.drawn = "";
     byId("store").addEventListener("change", (event) => this.choose(event.target.value));
     byId("filter").addEventListener("input", () => this.render());
     byId("more-documents").addEventListener("click", () => this.#guarded(() => this.#loadMore()));
@@ -59,7 +62,7 @@ export class Library {
     return this.store.id;
   }
 
-  /** Fetch the counts and the newest documents again, and once more soon while something is in progress. */
+  /** Fetch the counts and the documents again, and once more soon while something is in progress. */
   async refresh() {
     clearTimeout(this.timer);
     if (!this.store) return;
@@ -67,14 +70,12 @@ export class Library {
     const readBefore = this.store.inProgress;
     await this.#guarded(async () => {
       await this.#loadStores();
-      const page = readList(await getJson(paths.documents(storeId)), readDocument);
-      if (this.store?.id !== storeId) return;
-      this.#merge(page);
-      this.loaded = true;
+      await this.#loadDocuments(storeId);
     });
     if (this.store?.id !== storeId) return;
     this.render();
     this.hooks.onChange({ finished: this.store.inProgress < readBefore });
+    clearTimeout(this.timer);
     if (this.busy && !document.hidden) this.timer = setTimeout(() => this.refresh(), BUSY_REFRESH_MS);
   }
 
@@ -98,12 +99,20 @@ export class Library {
     const rows = [...this.uploads, ...this.documents]
       .filter((row) => row.filename.toLowerCase().includes(wanted))
       .sort((one, other) => ORDER[one.state] - ORDER[other.state] || byName(one, other));
-    byId("documents").replaceChildren(...(this.loaded ? rows.map((row) => this.#row(row)) : skeleton()));
-    byId("documents").setAttribute("aria-busy", String(!this.loaded));
+    this.#renderRows(rows);
     show(byId("filter-row"), this.documents.length >= FILTER_FROM);
     show(byId("more-documents"), this.after !== null);
     const summary = this.#summary(rows.length, wanted);
     if (byId("counts").textContent !== summary) byId("counts").textContent = summary;
+  }
+
+  /** Drawn again only when a row says something new: what is focused or selected stays so while the list refreshes. */
+  #renderRows(rows) {
+    const says = JSON.stringify([this.loaded, rows]);
+    if (says === this.drawn) return;
+    this.drawn = says;
+    byId("documents").replaceChildren(...(this.loaded ? rows.map((row) => this.#row(row)) : skeleton()));
+    byId("documents").setAttribute("aria-busy", String(!this.loaded));
   }
 
   #summary(shown, wanted) {
@@ -130,11 +139,14 @@ export class Library {
 
   #renderStores() {
     const choice = byId("store");
+    choice.disabled = this.stores.length < 2;
+    const says = JSON.stringify([this.loaded, this.store?.id, ...this.stores.map((store) => [store.id, store.name])]);
+    if (says === choice.dataset.says) return;
+    choice.dataset.says = says;
     const options = this.stores.map((store) =>
       element("option", { value: store.id, selected: store.id === this.store?.id }, store.name));
     if (options.length === 0) options.push(element("option", {}, this.loaded ? "no store" : "…"));
     choice.replaceChildren(...options);
-    choice.disabled = this.stores.length < 2;
   }
 
   async #loadStores() {
@@ -150,12 +162,22 @@ export class Library {
     this.render();
   }
 
-  /** The newest page again; what was loaded beyond it stays as it was. */
-  #merge(page) {
-    const fresh = new Set(page.rows.map((document) => document.id));
-    const beyond = page.after === null ? [] : this.documents.filter((document) => !fresh.has(document.id));
-    if (beyond.length === 0) this.after = page.after;
-    this.documents = [...page.rows, ...beyond];
+  /** Everything again, or only the newest page while documents are being read: those change, the others wait. */
+  async #loadDocuments(storeId) {
+    const newestOnly = this.loaded && this.store.inProgress > 0;
+    const rows = [];
+    let after = null;
+    do {
+      const page = readList(await getJson(paths.documents(storeId, after)), readDocument);
+      if (this.store?.id !== storeId) return;
+      rows.push(...page.rows);
+      after = page.after;
+    } while (after !== null && !newestOnly && rows.length < DOCUMENTS_MAX);
+    const fresh = new Set(rows.map((document) => document.id));
+    const beyond = newestOnly && after !== null ? this.documents.filter((document) => !fresh.has(document.id)) : [];
+    if (beyond.length === 0) this.after = after;
+    this.documents = [...rows, ...beyond];
+    this.loaded = true;
   }
 
   async #guarded(work) {

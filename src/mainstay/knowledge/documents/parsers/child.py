@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,8 @@ def main() -> None:
         try:
             header, data = read_frame(requests, body_bytes_max=limits.bytes_max)
         except EOFError:
+            # The parent removes this folder, unless it was killed.
+            shutil.rmtree(Path.cwd(), ignore_errors=True)
             return
         allow_cpu(confinement.cpu_s)
         answer, body = _answer(header, data, limits)

@@ -7,7 +7,15 @@ import json
 import struct
 from typing import BinaryIO, cast
 
-from mainstay.knowledge.documents.parsed import KINDS, REJECTION_CODES, Heading, Page, ParsedDocument, ParseRejected
+from mainstay.knowledge.documents.parsed import (
+    KINDS,
+    REJECTION_CODES,
+    Heading,
+    Page,
+    ParsedDocument,
+    ParseRejected,
+    RejectionCode,
+)
 
 Header = dict[str, object]
 _LENGTHS = struct.Struct("!IQ")
@@ -30,7 +38,7 @@ def read_frame(stream: BinaryIO, *, body_bytes_max: int) -> tuple[Header, bytes]
         raise ValueError(f"a frame of {header_bytes:,} + {body_bytes:,} bytes is larger than the limit")
     header = json.loads(_read_exactly(stream, header_bytes))
     if not isinstance(header, dict):
-        raise ValueError("a frame's header is not an object")  # noqa: TRY004  (the peer broke the protocol)
+        raise ValueError("a frame's header is not an object")
     return cast("Header", header), _read_exactly(stream, body_bytes)
 
 
@@ -56,8 +64,8 @@ def read_outcome(header: Header, body: bytes) -> ParsedDocument:
     """Return the document of a reply, or raise the ParseRejected in it; ValueError where the reply makes no sense."""
     try:
         if header["state"] == "rejected":
-            code = next(known for known in REJECTION_CODES if known == header["code"])
-            raise ParseRejected(code, str(header["reason"]))
+            codes: dict[object, RejectionCode] = {code: code for code in REJECTION_CODES}
+            raise ParseRejected(codes[header["code"]], str(header["reason"]))
         return ParsedDocument(
             text=body.decode(),
             content_type=str(header["content_type"]),

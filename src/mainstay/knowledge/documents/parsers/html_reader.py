@@ -6,19 +6,64 @@ from html.parser import HTMLParser
 from textwrap import dedent
 from typing import Literal
 
-from mainstay.knowledge.documents.parsed import ParseRejected
 from mainstay.knowledge.documents.parsers.cleaning import one_line
 from mainstay.knowledge.documents.parsers.html_tables import HtmlTable
 from mainstay.knowledge.documents.parsers.tables import Row
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
+)
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure footer "
-    "form header hgroup hr html legend main menu ol p section summary ul".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "legend",
+        "main",
+        "menu",
+        "ol",
+        "p",
+        "section",
+        "summary",
+        "ul",
+    ]
 )
 _NEVER_SHOWN = frozenset(
-    "script style template noscript iframe object svg canvas audio video select datalist textarea".split()
+    [
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "iframe",
+        "object",
+        "svg",
+        "canvas",
+        "audio",
+        "video",
+        "select",
+        "datalist",
+        "textarea",
+    ]
 )
 _NOISE_TAGS = frozenset(("nav", "button"))
 _NOISE_ROLES = frozenset(("navigation", "menu", "menubar", "search", "button"))
@@ -148,15 +193,18 @@ class HtmlReader(HTMLParser):
             self._break()
             if len(self._tables) < _TABLES_NESTED_MAX:
                 self._tables.append(HtmlTable())
-        elif tag == "tr" and self._tables:
-            self._tables[-1].start_row()
-        elif tag in ("td", "th") and self._tables:
-            found = dict(attrs)
-            self._tables[-1].start_cell(header=tag == "th", columns=found.get("colspan"), rows=found.get("rowspan"))
+        elif tag in ("tr", "td", "th") and self._tables:
+            self._start_in_table(self._tables[-1], tag, dict(attrs))
         elif tag == "img":
             self._read_image(dict(attrs).get("alt") or "")
         elif tag in _BLOCKS:
             self._break()
+
+    def _start_in_table(self, table: HtmlTable, tag: str, attributes: dict[str, str | None]) -> None:
+        if tag == "tr":
+            table.start_row()
+        else:
+            table.start_cell(header=tag == "th", columns=attributes.get("colspan"), rows=attributes.get("rowspan"))
 
     def _is_unseen(self, tag: str, attributes: dict[str, str | None]) -> bool:
         if not attributes:

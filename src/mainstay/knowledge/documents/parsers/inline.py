@@ -20,7 +20,7 @@ def inline_text(element: Element) -> str:
 
 def _collect(element: Element, parts: list[str]) -> None:
     for node in element:
-        name = local(node) if isinstance(node.tag, str) else ""
+        name = local(node)
         if name in _UNSEEN:
             continue
         if name == "t":

@@ -22,7 +22,7 @@ _RULE = re.compile(r"-{3,}")
 def parse(data: bytes, filename: str, limits: ParseLimits, name: Format) -> ParsedDocument:
     """Return the document in `data` of the old format `name`. Raises ParseRejected."""
     config = kreuzberg.ExtractionConfig(
-        output_format="markdown", disable_ocr=True, use_cache=False, enable_quality_processing=False
+        output_format="markdown", ocr=None, use_cache=False, enable_quality_processing=False
     )
     try:
         result = kreuzberg.extract_bytes_sync(data, CONTENT_TYPES[name], config=config)
@@ -39,7 +39,7 @@ def parse(data: bytes, filename: str, limits: ParseLimits, name: Format) -> Pars
         content_type=CONTENT_TYPES[name],
         kind=_KINDS[name],
         title="",
-        empty_reason=f"{filename!r} has no text, only pictures or empty cells; save it in a current format and look inside.",
+        empty_reason=f"{filename!r} has no text, only pictures or empty cells; save it in a current format.",
     )
 
 

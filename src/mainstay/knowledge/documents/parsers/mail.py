@@ -2,7 +2,7 @@
 
 import email
 import email.policy
-from email.message import EmailMessage
+from email.message import MIMEPart
 from email.utils import parsedate_to_datetime
 
 from mainstay.knowledge.documents.parsed import ParsedDocument, ParseRejected
@@ -32,7 +32,7 @@ def parse(data: bytes, filename: str, limits: ParseLimits) -> ParsedDocument:
     )
 
 
-def _write(message: EmailMessage, builder: DocumentBuilder, depth: int) -> None:
+def _write(message: MIMEPart, builder: DocumentBuilder, depth: int) -> None:
     if depth > _MAILS_NESTED_MAX:
         raise ParseRejected(
             "oversized", f"The mail holds mails nested deeper than {_MAILS_NESTED_MAX}; save the inner ones alone."
@@ -40,56 +40,60 @@ def _write(message: EmailMessage, builder: DocumentBuilder, depth: int) -> None:
     builder.heading(depth, _header(message, "Subject"))
     lines = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
     builder.lines(lines)
-    attachments: list[str] = []
     unread = {id(part) for part in _unread_versions(message)}
-    for count, part in enumerate(_parts(message)):
-        if count >= _PARTS_MAX:
-            raise ParseRejected(
-                "oversized", f"The mail has more than {_PARTS_MAX:,} parts; save its attachments alone."
-            )
-        if part.get_content_type() == "message/rfc822":
-            for inner in part.iter_parts() if part.is_multipart() else ():
-                if isinstance(inner, EmailMessage):
-                    _write(inner, builder, depth + 1)
-        elif part.get_filename() or part.get_content_disposition() == "attachment":
-            attachments.append(_attachment(part))
-            if part.get_content_type() == "text/plain" and len(_payload(part)) <= _TEXT_ATTACHMENT_BYTES_MAX:
-                attachments.append(_text(part))
-        elif part.get_content_type() == "text/html":
-            if id(part) not in unread:
-                write_html(_text(part), builder)
-        elif part.get_content_maintype() == "text" and id(part) not in unread:
-            builder.block(_unfolded(_text(part)))
-    for attachment in attachments:
-        builder.block(attachment)
+    parts = [part for part in _parts(message) if id(part) not in unread]
+    if len(parts) > _PARTS_MAX:
+        raise ParseRejected("oversized", f"The mail has more than {_PARTS_MAX:,} parts; save its attachments alone.")
+    for part in parts:
+        if not _is_attachment(part):
+            _write_part(part, builder, depth)
+    for part in filter(_is_attachment, parts):
+        builder.block(_attachment(part))
+        if part.get_content_type() == "text/plain" and len(_payload(part)) <= _TEXT_ATTACHMENT_BYTES_MAX:
+            builder.block(_text(part))
 
 
-def _parts(message: EmailMessage) -> list[EmailMessage]:
+def _write_part(part: MIMEPart, builder: DocumentBuilder, depth: int) -> None:
+    if part.get_content_type() == "message/rfc822":
+        for inner in part.iter_parts() if part.is_multipart() else ():
+            _write(inner, builder, depth + 1)
+    elif part.get_content_type() == "text/html":
+        write_html(_text(part), builder)
+    elif part.get_content_maintype() == "text":
+        builder.block(_unfolded(_text(part)))
+
+
+def _is_attachment(part: MIMEPart) -> bool:
+    named = bool(part.get_filename()) or part.get_content_disposition() == "attachment"
+    return named and part.get_content_type() != "message/rfc822"
+
+
+def _parts(message: MIMEPart) -> list[MIMEPart]:
     """Return the leaves of `message` in order; a mail inside it is one leaf."""
-    leaves: list[EmailMessage] = []
+    leaves: list[MIMEPart] = []
     queue = [message]
     while queue and len(leaves) <= _PARTS_MAX:
         part = queue.pop(0)
         if part.is_multipart() and part.get_content_type() != "message/rfc822":
-            queue[:0] = [inner for inner in part.iter_parts() if isinstance(inner, EmailMessage)]
+            queue[:0] = list(part.iter_parts())
         else:
             leaves.append(part)
     return leaves
 
 
-def _unread_versions(message: EmailMessage) -> list[EmailMessage]:
+def _unread_versions(message: MIMEPart) -> list[MIMEPart]:
     """Return the versions of a body that are not read, because a better one of the same body is."""
-    unread: list[EmailMessage] = []
+    unread: list[MIMEPart] = []
     for part in message.walk():
-        if part.get_content_type() == "multipart/alternative" and isinstance(part, EmailMessage):
-            versions = [v for v in part.iter_parts() if isinstance(v, EmailMessage)]
+        if part.get_content_type() == "multipart/alternative":
+            versions = list(part.iter_parts())
             plain = [v for v in versions if v.get_content_type() == "text/plain" and _text(v).strip()]
             # The sender's own plain text has no layout tables in it.
             unread.extend(leaf for v in versions if plain and v is not plain[0] for leaf in _parts(v))
     return unread
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _header(message: MIMEPart, name: str) -> str:
     try:
         value = one_line(clean(str(message.get(name, ""))))
         if name == "Date" and value:
@@ -101,12 +105,12 @@ def _header(message: EmailMessage, name: str) -> str:
     return value
 
 
-def _payload(part: EmailMessage) -> bytes:
+def _payload(part: MIMEPart) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 
 
-def _text(part: EmailMessage) -> str:
+def _text(part: MIMEPart) -> str:
     return clean(decode(_payload(part), part.get_content_charset()))
 
 
@@ -115,6 +119,6 @@ def _unfolded(text: str) -> str:
     return text.replace(" \n", " ").strip()
 
 
-def _attachment(part: EmailMessage) -> str:
+def _attachment(part: MIMEPart) -> str:
     name = one_line(clean(part.get_filename() or "without a name"))
     return f"Attachment: {name} ({part.get_content_type()}, {len(_payload(part)):,} bytes)"

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 from mainstay.knowledge.documents.parsers.cleaning import clean
 
@@ -15,7 +16,10 @@ _FULL_SHARE = 0.9
 # Fewer full lines than this make no column of text.
 _FULL_LINES_MIN = 3
 _CONTINUED_CHARS_MIN = 20
+_FIGURE_SIGNS = frozenset("$€£—-–%")
 _TABLE_FIGURES_MIN = 3
+_ROW_END_FIGURES = 2
+_SENTENCE_ENDS = (".", "!", "?", ":", ")", "”", '"', "。")
 _CONTINUED = re.compile(r"[a-z\u00df-\u00ff(\u0430-\u044f\u03b1-\u03c9]")
 
 
@@ -31,7 +35,7 @@ def join_lines(raw: str) -> str:
         return ""
     full = _full_length(lines)
     parts = [lines[0]]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if not _goes_on(before, line, full):
             parts.append("\n")
         elif before.endswith(("-", "/")) and before[-2:-1].isalnum():
@@ -65,15 +69,21 @@ def _goes_on(line: str, following: str, full: float) -> bool:
         return False
     if _CONTINUED.match(following) and len(line) >= _CONTINUED_CHARS_MIN:
         return True
+    if line.endswith(_SENTENCE_ENDS) and len(following) < full / 2 and not following.endswith(_SENTENCE_ENDS):
+        # A short line after the end of a sentence that ends no sentence itself: a heading or a running footer.
+        return False
     # The next word would have fitted: the line was ended on purpose.
     word_chars = following.find(" ") if " " in following else len(following)
     return len(line) + 1 + word_chars >= full * _FULL_SHARE and len(line) >= _FULL_CHARS_MIN // 2
 
 
 def _is_row(line: str) -> bool:
-    """Say whether `line` is a row of a table: figures make up most of its words."""
-    words = line.split()
-    figures = sum(
-        1 for word in words if _FIGURE.fullmatch(word.strip("$€£()%—-–*")) or word in ("$", "—", "-", "–", "%")
-    )
-    return figures >= _TABLE_FIGURES_MIN and figures * 10 >= len(words) * 3
+    """Say whether `line` is a row of a table: it ends in figures, or they make up much of it."""
+    are_figures = [_is_figure(word) for word in line.split()]
+    if all(are_figures[-_ROW_END_FIGURES:]) and len(are_figures) > _ROW_END_FIGURES:
+        return True
+    return sum(are_figures) >= _TABLE_FIGURES_MIN and sum(are_figures) * 10 >= len(are_figures) * 4
+
+
+def _is_figure(word: str) -> bool:
+    return word in _FIGURE_SIGNS or bool(_FIGURE.fullmatch(word.strip("$€£()%—-–*")))

@@ -48,7 +48,8 @@ def parse(data: bytes, filename: str, content_type: str | None, limits: ParseLim
     if len(data) > limits.bytes_max:
         raise ParseRejected(
             "oversized",
-            f"{filename!r} has {len(data) / MIB:,.1f} MiB, more than {limits.bytes_max / MIB:,.0f}; split it into smaller files.",
+            f"{filename!r} has {len(data) / MIB:,.1f} MiB, more than {limits.bytes_max / MIB:,.0f}; "
+            "split it into smaller files.",
         )
     if not data.strip(b"\x00\t\n\r "):
         raise ParseRejected("empty", f"{filename!r} has {len(data):,} bytes and nothing in them; upload it again.")

@@ -29,7 +29,7 @@ def parse_asciidoc(data: bytes, filename: str, limits: ParseLimits) -> ParsedDoc
 
 
 def parse_captions(data: bytes, filename: str, limits: ParseLimits) -> ParsedDocument:
-    """Return what is said in the WebVTT or SubRip captions `data`, without times, one line a cue. Raises ParseRejected."""
+    """Return what the WebVTT or SubRip captions `data` say, one line a cue, without times. Raises ParseRejected."""
     lines: list[str] = []
     for block in re.split(r"\n{2,}", clean(decode(data))):
         rows = block.strip().split("\n")

@@ -10,7 +10,7 @@ from mainstay.knowledge.documents.parsed import ParseRejected
 Element = ET.Element
 
 
-class _PrologRead(Exception):  # noqa: N818  (no error: it stops expat once the root element begins)
+class _PrologRead(Exception):
     pass
 
 
@@ -40,7 +40,7 @@ def refuse_doctype(data: bytes, part: str) -> None:
     def on_doctype(*_: object) -> None:
         raise ParseRejected(
             "broken",
-            f"{part} declares a document type (DOCTYPE), which could pull in other files; save the file anew without it.",
+            f"{part} declares a document type (DOCTYPE), which could pull in other files; save it anew without.",
         )
 
     def on_element(*_: object) -> None:
@@ -49,7 +49,7 @@ def refuse_doctype(data: bytes, part: str) -> None:
     parser.StartDoctypeDeclHandler = on_doctype
     parser.StartElementHandler = on_element
     try:
-        parser.Parse(data, True)
+        parser.Parse(data, True)  # noqa: FBT003  (expat takes no names: this is all of the data)
     except _PrologRead:
         return
     except expat.ExpatError as error:
@@ -86,7 +86,7 @@ def children(element: Element | None, name: str) -> list[Element]:
 
 def descendants(element: Element, name: str) -> Iterator[Element]:
     """Yield every element below `element` with the local name `name`, in document order."""
-    return (e for e in element.iter() if isinstance(e.tag, str) and local(e) == name)
+    return (e for e in element.iter() if local(e) == name)
 
 
 def _broken(part: str, error: Exception) -> ParseRejected:

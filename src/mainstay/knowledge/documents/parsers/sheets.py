@@ -41,7 +41,7 @@ def parse(archive: Archive, filename: str, limits: ParseLimits) -> ParsedDocumen
     workbook = archive.read_xml(main)
     properties = child(workbook, "workbookPr")
     since_1904 = properties is not None and properties.get("date1904") in ("1", "true")
-    parts = {kind: path for kind, path in relations.values()}
+    parts = dict(relations.values())
     book = _Book(
         strings=list(_shared_strings(archive, parts.get("sharedStrings"))),
         styles=_cell_styles(archive, parts.get("styles")),

@@ -35,8 +35,8 @@ CONTENT_TYPES: dict[Format, str] = {
     "xls": "application/vnd.ms-excel",
     "msg": "application/vnd.ms-outlook",
 }
-_FORMAT_OF_TYPE: dict[str, Format] = {content_type: name for name, content_type in CONTENT_TYPES.items()}
-_FORMAT_OF_TYPE |= {
+_FORMAT_OF_TYPE: dict[str, Format] = {
+    **{content_type: name for name, content_type in CONTENT_TYPES.items()},
     "text/x-markdown": "markdown",
     "application/xhtml+xml": "html",
     "text/xml": "xml",
@@ -44,7 +44,8 @@ _FORMAT_OF_TYPE |= {
 }
 _FORMAT_OF_EXTENSION: dict[str, Format] = {
     "md": "markdown", "markdown": "markdown", "mdx": "markdown", "csv": "csv", "tsv": "csv", "eml": "eml",
-    "htm": "html", "html": "html", "xhtml": "html", "adoc": "asciidoc", "asciidoc": "asciidoc", "vtt": "vtt", "srt": "vtt",
+    "htm": "html", "html": "html", "xhtml": "html", "adoc": "asciidoc", "asciidoc": "asciidoc",
+    "vtt": "vtt", "srt": "vtt",
     "ipynb": "ipynb", "xml": "xml", "nxml": "xml", "rss": "xml", "atom": "xml", "txt": "text",
 }  # fmt: skip
 

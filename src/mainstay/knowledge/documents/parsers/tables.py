@@ -39,25 +39,27 @@ def names_columns(header: Row, body: list[Row], *, marked: bool = False) -> bool
     """Say whether `header` names the columns of `body`: short, distinct words, not values of a first record."""
     # A merged cell arrives once per column that it covers.
     names = [name for name, _ in groupby(header) if name]
-    if not body or not names or any(len(name) > HEADER_CHARS_MAX for name in names):
+    if not body or not names or len(set(names)) < len(names) or max(map(len, names)) > HEADER_CHARS_MAX:
         return False
-    if len(set(names)) < len(names):
-        return False
-    columns = max(map(len, body))
     # A header that the file marks may have numbers in it; elsewhere a number is the value of a first record.
     values = sum(map(_is_value, names))
     if values and (not marked or values * 2 > len(names)):
         return False
+    columns = max(map(len, body))
     if marked or (columns > 1 and not header[0] and _filled(header) >= columns - 1):
         return True
+    return _heads_columns(header, body, columns)
+
+
+def _heads_columns(header: Row, body: list[Row], columns: int) -> bool:
     wider = sum(1 for row in body if _filled(row) > _filled(header) + 1)
     if _filled(header) < 2 or wider * 2 > len(body):
         return False
-    if columns == 2:
-        # "Name | Ada" over "Born | 1815" is a form that reads across, not a header over a record.
-        cells = [row[1] for row in body if len(row) > 1 and row[1]]
-        return bool(cells) and not _is_value(header[1]) and all(map(_NUMERIC.fullmatch, cells))
-    return True
+    if columns > 2:
+        return True
+    # "Name | Ada" over "Born | 1815" is a form that reads across, not a header over a record.
+    cells = [row[1] for row in body if len(row) > 1 and row[1]]
+    return bool(cells) and not _is_value(header[1]) and all(map(_NUMERIC.fullmatch, cells))
 
 
 def _labelled(header: Row, row: Row) -> str:

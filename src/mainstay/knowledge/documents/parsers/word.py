@@ -43,7 +43,7 @@ def parse(archive: Archive, filename: str, limits: ParseLimits) -> ParsedDocumen
         content_type=CONTENT_TYPES["docx"],
         kind="word",
         title=_core_title(archive) or reader.title,
-        empty_reason=f"{filename!r} has no text, only pictures or empty paragraphs; add text or run text recognition first.",
+        empty_reason=f"{filename!r} has no text, only pictures or empty paragraphs; run text recognition first.",
     )
 
 

@@ -63,7 +63,9 @@ def everything_has_a_class(facts: Facts, declared: Declared) -> Iterator[Problem
 def a_tenant_table_is_declared_nowhere(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """A table with tenant_id cannot be talked out of its rules by a declaration."""
     for relation in facts.relations:
-        if relation.name in (*declared.shared, *declared.system) and any(c.name == "tenant_id" for c in relation.columns):
+        if relation.name in (*declared.shared, *declared.system) and any(
+            c.name == "tenant_id" for c in relation.columns
+        ):
             yield relation.name, "has tenant_id and is declared shared or system: take the declaration back"
 
 

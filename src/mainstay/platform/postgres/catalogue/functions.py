@@ -15,7 +15,10 @@ def definers_stand_in_the_keyhole(facts: Facts, declared: Declared) -> Iterator[
     """A SECURITY DEFINER function sees what its owner sees; such functions are a closed list."""
     for function in facts.functions:
         if function.security_definer and function.name not in declared.keyhole_functions:
-            yield function.name, "is SECURITY DEFINER and not declared for the keyhole: make it SECURITY INVOKER, or declare it with a reason"
+            yield (
+                function.name,
+                "is SECURITY DEFINER and not declared for the keyhole: make it SECURITY INVOKER, or declare it with a reason",
+            )
 
 
 def keyhole_functions_are_definers(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -29,7 +32,10 @@ def keyhole_functions_have_the_weak_owner(facts: Facts, declared: Declared) -> I
     """They run as a role that has no login and sees only the columns granted to it."""
     for function in _keyhole(facts):
         if function.owner != declared.keyhole_role:
-            yield function.name, f"runs as {function.owner}: CALL mainstay.open_keyhole, so that it runs as {declared.keyhole_role}"
+            yield (
+                function.name,
+                f"runs as {function.owner}: CALL mainstay.open_keyhole, so that it runs as {declared.keyhole_role}",
+            )
 
 
 def keyhole_functions_fix_their_search_path(facts: Facts, declared: Declared) -> Iterator[Problem]:

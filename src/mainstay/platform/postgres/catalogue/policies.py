@@ -7,9 +7,7 @@ from mainstay.platform.postgres.catalogue.facts import PUBLIC, Facts, Policy, Re
 from mainstay.schema.declared import Declared
 
 OF_TENANT = "(tenant_id = mainstay.current_tenant())"
-OF_OWNER = (
-    f"({OF_TENANT} AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all()))"
-)
+OF_OWNER = f"({OF_TENANT} AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all()))"
 
 
 def expected_condition(table: Relation) -> str:

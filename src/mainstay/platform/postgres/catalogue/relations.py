@@ -42,15 +42,23 @@ def unique_keys_hold_within_a_tenant(facts: Facts, declared: Declared) -> Iterat
     tables = {table.name for table in tenant_tables(facts, declared)}
     for key in facts.keys:
         if key.relation in tables and "tenant_id" not in key.columns and key.name not in declared.unique:
-            yield key.name, f"is unique across tenants ({', '.join(key.columns)}): put tenant_id first, or declare it with a reason"
+            yield (
+                key.name,
+                f"is unique across tenants ({', '.join(key.columns)}): put tenant_id first, or declare it with a reason",
+            )
 
 
 def foreign_keys_carry_the_tenant(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """Foreign keys pass by row security: without the tenant on both sides a row may hang on another tenant's."""
     tables = {table.name for table in tenant_tables(facts, declared)}
     for key in facts.foreign_keys:
-        if key.referenced in tables and ("tenant_id", "tenant_id") not in zip(key.columns, key.referenced_columns, strict=True):
-            yield f"{key.relation}.{key.name}", f"refers to {key.referenced} without the tenant: use (tenant_id, …) on both sides"
+        if key.referenced in tables and ("tenant_id", "tenant_id") not in zip(
+            key.columns, key.referenced_columns, strict=True
+        ):
+            yield (
+                f"{key.relation}.{key.name}",
+                f"refers to {key.referenced} without the tenant: use (tenant_id, …) on both sides",
+            )
 
 
 def rows_belong_to_a_known_tenant(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -69,7 +77,9 @@ def rows_belong_to_a_known_tenant(facts: Facts, declared: Declared) -> Iterator[
 def tables_are_logged_and_local(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """An unlogged table is empty after a crash; a foreign one keeps its rows where our policies do not reach."""
     for relation in facts.relations:
-        if relation.schema in declared.schemas and (relation.kind == "f" or (relation.kind in TABLES and relation.persistence != "p")):
+        if relation.schema in declared.schemas and (
+            relation.kind == "f" or (relation.kind in TABLES and relation.persistence != "p")
+        ):
             yield relation.name, "is foreign, unlogged or temporary: make it an ordinary table"
 
 
@@ -123,7 +133,10 @@ def nothing_is_reached_elsewhere(facts: Facts, declared: Declared) -> Iterator[P
     """What the runtime role reaches in other schemas is under no rule of ours."""
     for relation in facts.relations:
         if relation.schema not in declared.schemas and class_of(relation, declared) not in ("shared", "system"):
-            yield relation.name, f"is a {KINDS[relation.kind]} outside our schemas that {declared.runtime_role} reaches: revoke it"
+            yield (
+                relation.name,
+                f"is a {KINDS[relation.kind]} outside our schemas that {declared.runtime_role} reaches: revoke it",
+            )
     for function in facts.functions:
         if function.schema not in declared.schemas:
             yield function.name, f"is a function outside our schemas that {declared.runtime_role} may call: revoke it"

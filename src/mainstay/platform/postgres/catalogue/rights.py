@@ -30,7 +30,10 @@ def only_known_roles_have_rights(facts: Facts, declared: Declared) -> Iterator[P
     known = {PUBLIC, declared.runtime_role, declared.keyhole_role, *(owner for _, owner in facts.owners)}
     for grant in facts.grants:
         if grant.kind != "schema" and grant.grantee not in known:
-            yield _place(grant), f"lets {grant.grantee} {grant.privilege}: revoke it, or make that role a member of {declared.runtime_role}"
+            yield (
+                _place(grant),
+                f"lets {grant.grantee} {grant.privilege}: revoke it, or make that role a member of {declared.runtime_role}",
+            )
 
 
 def rights_are_not_handed_on(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -52,7 +55,10 @@ def defaults_grant_nothing(facts: Facts, declared: Declared) -> Iterator[Problem
     """Default privileges would open the next table before anyone looks at it."""
     for grant in facts.grants:
         if grant.kind == "default":
-            yield grant.object, f"has default privileges that let {grant.grantee} {grant.privilege}: ALTER DEFAULT PRIVILEGES … REVOKE"
+            yield (
+                grant.object,
+                f"has default privileges that let {grant.grantee} {grant.privilege}: ALTER DEFAULT PRIVILEGES … REVOKE",
+            )
 
 
 def shared_rows_are_read_only(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -123,7 +129,10 @@ def one_role_owns_all_tables(facts: Facts, declared: Declared) -> Iterator[Probl
     owners = dict(facts.owners)
     for table in tenant_tables(facts, declared):
         if table.owner != owners.get(table.schema):
-            yield table.name, f"belongs to {table.owner}, and its schema to {owners.get(table.schema)}: make them the same"
+            yield (
+                table.name,
+                f"belongs to {table.owner}, and its schema to {owners.get(table.schema)}: make them the same",
+            )
 
 
 def _place(grant: Grant) -> str:

@@ -31,7 +31,10 @@ def serving_roles_are_in_no_strong_role(facts: Facts, declared: Declared) -> Ite
     for role in _serving(facts, declared):
         for other in sorted(role.memberships):
             if other in strong or other.startswith("pg_"):
-                yield role.name, f"is a member of {other}, whom row security does not bind or bind alike: REVOKE {other}"
+                yield (
+                    role.name,
+                    f"is a member of {other}, whom row security does not bind or bind alike: REVOKE {other}",
+                )
 
 
 def serving_roles_own_nothing(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -49,7 +52,10 @@ def only_the_owner_is_in_the_keyhole(facts: Facts, declared: Declared) -> Iterat
     owners = {owner for _, owner in facts.owners}
     for role in facts.roles:
         if declared.keyhole_role in role.memberships and role.connects and role.name not in owners:
-            yield role.name, f"is a member of {declared.keyhole_role} and may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC, or the membership"
+            yield (
+                role.name,
+                f"is a member of {declared.keyhole_role} and may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC, or the membership",
+            )
 
 
 def extensions_are_listed(facts: Facts, declared: Declared) -> Iterator[Problem]:

