@@ -3,6 +3,8 @@
 Runs before anything is installed, so it uses the standard library alone and the syntax of old Pythons.
 """
 
+# Annotations are no syntax of old Pythons.
+# pyright: reportMissingParameterType=false
 import importlib.util
 import os
 import platform
@@ -58,7 +60,7 @@ def main(folder):
     # pip comes last; without it an earlier attempt was interrupted, and venv completes what stands.
     if os.path.exists(os.path.join(folder, "bin", "pip")):
         return 0
-    made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True)
+    made = subprocess.run([sys.executable, "-m", "venv", folder], check=False, capture_output=True, text=True)
     if made.returncode != 0:
         print(
             "Could not make a virtual environment in %s: %s" % (folder, (made.stderr or made.stdout).strip()),

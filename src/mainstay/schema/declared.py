@@ -1,4 +1,4 @@
-"""What the schema declares of itself, read from `declared.toml`: the lists that the check over the catalogue holds it to."""
+"""What the schema declares of itself in `declared.toml`: the lists that the check over the catalogue holds it to."""
 
 import tomllib
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class KeyholeColumns:
 class Declared:
     """The closed lists of one schema; names are qualified, and signatures read as `regprocedure` prints them.
 
-    `shared`, `system`, `unique`, `functions` and `triggers` map a name to the reason why it may be there, or for a
+    `shared`, `system`, `unique`, `unanchored`, `functions` and `triggers` map a name to the reason why it may be there, or for a
     trigger to its function; `policy_functions` maps a signature to the body that it must have.
     """
 
@@ -46,6 +46,7 @@ class Declared:
     shared: Mapping[str, str]
     system: Mapping[str, str]
     unique: Mapping[str, str]
+    unanchored: Mapping[str, str]
     policy_functions: Mapping[str, str]
     functions: Mapping[str, str]
     triggers: Mapping[str, str]
@@ -56,7 +57,7 @@ class Declared:
 
 def declared() -> Declared:
     """Return the declarations of this version of the schema."""
-    return parse_declared(files(__package__).joinpath("declared.toml").read_text("utf-8"))
+    return parse_declared(files("mainstay.schema").joinpath("declared.toml").read_text("utf-8"))
 
 
 def parse_declared(text: str) -> Declared:
@@ -72,6 +73,7 @@ def parse_declared(text: str) -> Declared:
         shared=data["shared"],
         system=data["system"],
         unique=data["unique"],
+        unanchored=data["unanchored"],
         policy_functions=data["policy_functions"],
         functions=data["functions"],
         triggers=data["triggers"],

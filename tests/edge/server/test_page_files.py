@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import mainstay.edge.server as server
+from mainstay.edge import server
 
 PAGE = Path(server.__file__).parent / "page"
 # The one address in the page: a name space, never fetched.

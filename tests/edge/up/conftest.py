@@ -2,18 +2,23 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from mainstay.edge.up import SystemStatus, status
+from mainstay.platform.postgres.embedded import EmbeddedCluster
 from mainstay.platform.processes.deadline import Deadline
+from mainstay.platform.processes.identity import identify
 from mainstay.platform.processes.ports import pick_port
 from tests.support.folders import passable_folder
 
@@ -107,6 +112,31 @@ class Run:
             except (urllib.error.URLError, OSError):
                 pass
             deadline.pause(what)
+
+
+def postgres_pids(run: Run) -> list[int]:
+    return [process.pid for process in EmbeddedCluster(run.home / "postgres").processes()]
+
+
+def postmaster_pid(run: Run) -> int:
+    return int((run.home / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def kill_all(pids: list[int]) -> int:
+    """Kill them; return how many were still there, for the first may take others along."""
+    killed = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
+
+
+def assert_nothing_left(run: Run, pids: list[int]) -> None:
+    assert [pid for pid in pids if identify(pid)] == []
+    assert postgres_pids(run) == []
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", run.port)) != 0
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ async def test_enqueue_committed_exists(lab: Lab) -> None:
     (lease,) = await claim_all(lab, lab.kind())
     async with lab.database.read(lease.scope) as tx:
         (claimed,) = await store.load(tx, [lease])
-    assert (claimed.payload, claimed.attempt, lease.request_id) == ({"file": "a", "pages": [1, 2]}, 1, "test")
+    assert (claimed.payload, claimed.attempt, claimed.request_id) == ({"file": "a", "pages": [1, 2]}, 1, "test")
 
 
 async def test_enqueue_rolled_back_does_not_exist(lab: Lab) -> None:

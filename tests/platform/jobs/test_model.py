@@ -210,7 +210,7 @@ class QueueMachine(RuleBasedStateMachine):
             async with self.world.database.keyhole() as tx:
                 due = [lease for lease in await store.take_burials(tx, [self.queue], 0) if lease.job_id in self.jobs]
             for lease in due * (2 if twice else 1):
-                await bury(self.world.database, registry, lease.scope, lease.job_id)
+                await bury(self.world.database, registry, lease)
 
         self.do(bury_all())
         for job in self.jobs.values():

@@ -13,3 +13,31 @@ class UnknownModel(MainstayError):
 
     def __init__(self, name: str | None, known: Sequence[str]) -> None:
         super().__init__(f"The model '{name}' does not exist here; there are: {', '.join(known)}.", param="model")
+
+
+class ModelUnavailable(MainstayError):
+    """The provider does not answer, answers too slowly, breaks off, or sends what cannot be read."""
+
+    kind = "unavailable"
+    code = "model_unavailable"
+
+
+class ModelMisconfigured(MainstayError):
+    """The provider knows neither our key nor our model; only who runs this deployment can mend it."""
+
+    kind = "unavailable"
+    code = "model_misconfigured"
+
+
+class ModelExhausted(MainstayError):
+    """The provider's rate limit or quota is used up."""
+
+    kind = "exhausted"
+    code = "model_exhausted"
+
+
+class ModelRejected(MainstayError):
+    """The provider refuses this request; the same request will be refused again."""
+
+    kind = "invalid"
+    code = "model_rejected"

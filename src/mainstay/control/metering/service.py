@@ -3,11 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import structlog
+
 from mainstay.control.metering import store
 from mainstay.control.metering.models import Grouping, MeteredCall, ModelCall, Usage
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.paging import Page, PageRequest, cut_page
 from mainstay.platform.postgres import ReadTx, WriteTx
+from mainstay.platform.telemetry.metrics import MODEL_COST, MODEL_SECONDS, MODEL_TOKENS
+
+log = structlog.get_logger(__name__)
 
 DAYS_DEFAULT = 30
 DAYS_MAX = 400
@@ -22,7 +27,22 @@ async def record(
     conversation_id: UUID | None = None,
     answer_id: UUID | None = None,
 ) -> None:
-    """Record one call for the scope of the transaction."""
+    """Record one call for the scope of the transaction, and count it in the metrics of this process."""
+    MODEL_TOKENS.labels(call.kind, call.model, "input").inc(call.input_tokens)
+    MODEL_TOKENS.labels(call.kind, call.model, "output").inc(call.output_tokens)
+    MODEL_COST.labels(call.kind, call.model).inc(call.cost_usd_nanos)
+    MODEL_SECONDS.labels(call.kind, call.model, call.outcome).observe(call.latency_ms / 1000)
+    log.info(
+        "model_call",
+        kind=call.kind,
+        model=call.model,
+        feature=feature,
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        latency_ms=call.latency_ms,
+        cost_usd_nanos=call.cost_usd_nanos,
+        outcome=call.outcome,
+    )
     await store.insert(tx, call, feature=feature, conversation_id=conversation_id, answer_id=answer_id)
 
 

@@ -19,23 +19,18 @@ _MINUTE_S = 60.0
 class RestartBudget:
     """Delays that double while something keeps ending, and a limit for how often that may be in a minute."""
 
-    def __init__(self, name: str, log: Path, limits: UpLimits) -> None:
-        self._name = name
-        self._log = log
+    def __init__(self, limits: UpLimits) -> None:
         self._limits = limits
         self._ends_s: deque[float] = deque()
 
-    def delay_s(self, status: int | None, now_s: float) -> float:
-        """Note an end with its exit status and return the seconds to wait; raises ProcessFailed at the limit."""
+    def delay_s(self, now_s: float, restarts_max: int) -> float | None:
+        """Note an end and return the seconds to wait before the next start, None where there is to be none."""
         self._ends_s.append(now_s)
         while now_s - self._ends_s[0] > _MINUTE_S:
             self._ends_s.popleft()
         ends = len(self._ends_s)
-        if ends > self._limits.restarts_per_minute_max:
-            raise ProcessFailed(
-                f"{self._name} ended {ends} times within a minute, last {describe_exit(status)}, so everything was"
-                f" stopped; its last words in {self._log}:\n{tail(self._log)}"
-            )
+        if ends > restarts_max:
+            return None
         return min(self._limits.restart_delay_first_s * 2 ** (ends - 1), self._limits.restart_delay_max_s)
 
 
@@ -48,7 +43,8 @@ class Child:
         self._command = command
         self._log = log
         self._environment: Mapping[str, str] = {}
-        self._budget = RestartBudget(f"The {name}", log, limits)
+        self._log_mark = 0
+        self._budget = RestartBudget(limits)
         self._process: ChildProcess | None = None
         self._due_at_s: float | None = None
 
@@ -61,10 +57,10 @@ class Child:
         """Return what others may know of it."""
         return ChildState(self.name, self._process.identity if self._process else None, self.restarts)
 
-    def tick(self, now_s: float) -> str | None:
+    def tick(self, now_s: float, restarts_max: int) -> str | None:
         """Notice its end or start it again when that is due; return a line for people when something changed.
 
-        Raises ProcessFailed when it ends too often.
+        Raises ProcessFailed when it has to be started again more than `restarts_max` times within a minute.
         """
         limit_log(self._log)
         if self._process is None:
@@ -78,7 +74,13 @@ class Child:
         if status is None:
             return None
         self._process = None
-        self._due_at_s = now_s + self._budget.delay_s(status, now_s)
+        delay_s = self._budget.delay_s(now_s, restarts_max)
+        if delay_s is None:
+            raise ProcessFailed(
+                f"The {self.name} ended again ({describe_exit(status)}), so everything was stopped; its last words in"
+                f" {self._log}:\n{tail(self._log, from_byte=self._log_mark)}"
+            )
+        self._due_at_s = now_s + delay_s
         return f"The {self.name} ended unexpectedly ({describe_exit(status)}); see {self._log}."
 
     def is_ended(self) -> bool:
@@ -106,6 +108,7 @@ class Child:
             death_signal=signal.SIGKILL,
             environment=self._environment,
         )
+        self._log_mark = self._log.stat().st_size if self._log.exists() else 0
         try:
             self._process = ChildProcess(self._command, options)
         except OSError as error:

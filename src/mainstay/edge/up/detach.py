@@ -15,6 +15,8 @@ from mainstay.platform.processes.deadline import Deadline
 from mainstay.platform.processes.logfile import limit_log, open_log, tail
 
 _POLL_S = 0.02
+# Enough for the sentence that ended it and the last words of the process that it quotes.
+_REASON_LINES = 40
 
 
 def up_detached(settings: UpSettings, say: Callable[[str], None]) -> int:
@@ -32,7 +34,7 @@ def up_detached(settings: UpSettings, say: Callable[[str], None]) -> int:
         while True:
             status = supervisor.poll()
             if status is not None:
-                say(tail(log, from_byte=mark))
+                say(tail(log, lines=_REASON_LINES, from_byte=mark))
                 # Ended before it was ready: even an orderly end is not what was asked for.
                 return status or ExitCode.NOT_READY
             state = load_state(paths.state)

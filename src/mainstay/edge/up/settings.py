@@ -23,6 +23,7 @@ class UpLimits:
     prepare_s: float = 900.0
     ready_s: float = 180.0
     drain_s: float = 30.0
+    restarts_before_ready_max: int = 1
     restarts_per_minute_max: int = 5
     restart_delay_first_s: float = 0.1
     restart_delay_max_s: float = 5.0

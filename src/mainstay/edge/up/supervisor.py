@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 
 from mainstay.edge.up.announce import ready_lines
 from mainstay.edge.up.children import Child, RestartBudget, describe_exit, stop_children
-from mainstay.edge.up.errors import AlreadyRunning, ExitCode, NotReady, PortUnusable, PreparationFailed
+from mainstay.edge.up.errors import (
+    AlreadyRunning,
+    ExitCode,
+    NotReady,
+    PortUnusable,
+    PreparationFailed,
+    ProcessFailed,
+)
 from mainstay.edge.up.leftovers import end_leftovers
 from mainstay.edge.up.readiness import is_ready
 from mainstay.edge.up.settings import Prepare, UpSettings
@@ -42,7 +49,7 @@ class Supervisor:
         self._lock = FileLock(self._paths.lock)
         self._stop = StopSignals()
         self._cluster: EmbeddedCluster | None = None
-        self._cluster_budget: RestartBudget | None = None
+        self._cluster_budget = RestartBudget(settings.limits)
         self._children: list[Child] = []
         self._urls: tuple[str, str] | None = None
         self._started_at = datetime.now(UTC).isoformat()
@@ -82,7 +89,6 @@ class Supervisor:
         if self._settings.database_url is None:
             folder = cluster_folder(self._settings.home, account, self._settings.system_folder)
             self._cluster = EmbeddedCluster(folder)
-            self._cluster_budget = RestartBudget("PostgreSQL", self._cluster.log, self._settings.limits)
 
     def _start_all(self) -> None:
         for name, command in (("server", self._settings.server_command), ("worker", self._settings.worker_command)):
@@ -168,21 +174,30 @@ class Supervisor:
         time.sleep(pause_s)
         if self._stop.requested():
             raise Interrupted
-        if self._cluster is not None and self._cluster_budget is not None:
+        limits = self._settings.limits
+        # What does not even start once will hardly do so later, and its reason should be read soon.
+        restarts_max = limits.restarts_per_minute_max if self._ready_at else limits.restarts_before_ready_max
+        now_s = time.monotonic()
+        if self._cluster is not None:
             self._cluster.limit_log()
             if not self._cluster.is_running():
-                self._restart_database(self._cluster, self._cluster_budget)
-        now_s = time.monotonic()
-        changes = [line for child in self._children if (line := child.tick(now_s))]
+                self._restart_database(self._cluster, self._cluster_budget.delay_s(now_s, restarts_max))
+        changes = [line for child in self._children if (line := child.tick(now_s, restarts_max))]
         for line in changes:
             self._say(line)
         if changes:
             self._save_state()
 
-    def _restart_database(self, cluster: EmbeddedCluster, budget: RestartBudget) -> None:
+    def _restart_database(self, cluster: EmbeddedCluster, delay_s: float | None) -> None:
         """Start PostgreSQL again; the children live on and connect again, unless its address is another."""
-        self._say(f"PostgreSQL ended unexpectedly ({describe_exit(cluster.exit_status())}); see {cluster.log}.")
-        time.sleep(budget.delay_s(cluster.exit_status(), time.monotonic()))
+        how = describe_exit(cluster.exit_status())
+        if delay_s is None:
+            raise ProcessFailed(
+                f"PostgreSQL ended again ({how}), so everything was stopped; its last words in {cluster.log}:\n"
+                f"{tail(cluster.log)}"
+            )
+        self._say(f"PostgreSQL ended unexpectedly ({how}); see {cluster.log}.")
+        time.sleep(delay_s)
         self._start_database()
         self._say("PostgreSQL was started again.")
 

@@ -85,7 +85,7 @@ def chunk(parsed: ParsedDocument, limits: ChunkLimits | None = None) -> list[Chu
     pieces = (piece for section in sections(parsed) for piece in cutter.cut(section))
     starts = [page.start_char for page in parsed.pages]
     chunks: list[Chunk] = []
-    for ordinal, piece in enumerate(_merged(pieces, rule)):
+    for ordinal, piece in enumerate(_merged(pieces, rule, limits)):
         text = parsed.text[piece.start : piece.end]
         chunks.append(
             Chunk(
@@ -175,11 +175,12 @@ def _splitter(name: Splitter, even: int, capacity: int, overlap: int) -> Markdow
     return make((even, capacity), overlap=overlap)
 
 
-def _merged(pieces: Iterator[_Piece], rule: ChunkRule) -> Iterator[_Piece]:
+def _merged(pieces: Iterator[_Piece], rule: ChunkRule, limits: ChunkLimits) -> Iterator[_Piece]:
     """Yield the pieces, small ones joined with a neighbour under the same parent heading where both fit."""
     current: _Piece | None = None
     for piece in pieces:
-        if current is not None and _belong_together(current, piece, rule):
+        fits = current is not None and piece.end - current.start <= limits.capacity_chars_max
+        if current is not None and fits and _belong_together(current, piece, rule):
             if current.is_heading_only and piece.path[: len(current.path)] == current.path:
                 current.path, current.section = piece.path, piece.section
             else:

@@ -8,6 +8,7 @@ several where it holds a frequent term. What is written here is read by the quer
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Postings:
 
 @dataclass(frozen=True)
 class Block:
-    """A row of the index: the postings of `keys[i]` are `postings[bounds[i] - 1 : bounds[i + 1] - 1]`; SQL counts from 1."""
+    """A row of the index: the postings of keys[i] are postings[bounds[i] : bounds[i + 1] - 1], in SQL (from 1)."""
 
     bucket_no: int
     block_no: int
@@ -114,8 +115,9 @@ def pack(postings: Postings) -> tuple[int, Sequence[Block]]:
     bits = max(0, (size // _BUCKET_BYTES).bit_length())
     buckets, starts = np.unique(keys >> (KEY_BITS - bits), return_index=True)
     bounds = [*first.tolist(), len(packed)]
+    spans = pairwise([*starts.tolist(), len(keys)])
     blocks: list[Block] = []
-    for bucket_no, start, end in zip(buckets.tolist(), starts.tolist(), [*starts[1:].tolist(), len(keys)], strict=True):
+    for bucket_no, (start, end) in zip(buckets.tolist(), spans, strict=False):
         blocks += _pack_bucket(bucket_no, keys[start:end].tolist(), bounds[start : end + 1], packed)
     return bits, blocks
 

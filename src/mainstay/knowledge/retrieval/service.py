@@ -18,6 +18,7 @@ from mainstay.knowledge.retrieval.postings import analyse, number
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.knowledge.retrieval.terms import query_words
 from mainstay.platform.postgres import ReadTx, WriteTx
+from mainstay.platform.telemetry.metrics import RETRIEVAL_SECONDS
 
 LIMIT_MAX = 100
 # How many of the chunks that ranked below the limit a search still names.
@@ -161,7 +162,9 @@ async def search(
         cut=CUT_MAX,
         version_ids=list(filters.version_ids) if filters else None,
     )
-    return Found(passages, cut, {"retrieve": _ms_since(started)})
+    took_ms = _ms_since(started)
+    RETRIEVAL_SECONDS.observe(took_ms / 1000)
+    return Found(passages, cut, {"retrieve": took_ms})
 
 
 async def prove_retrievable(
@@ -187,8 +190,8 @@ async def prove_retrievable(
 def _require_same_model(generation: Generation, embedding_model: str, dimensions: int) -> None:
     if (generation.embedding_model, generation.dimensions) != (embedding_model, dimensions):
         raise EmbeddingMismatch(
-            f"The store is indexed with '{generation.embedding_model}' ({generation.dimensions} dimensions), and the"
-            f" vector is of '{embedding_model}' ({dimensions}): use that model, or put the documents into a new store."
+            f"The store is indexed with '{generation.embedding_model}' ({generation.dimensions} dimensions), but the"
+            f" vector is of '{embedding_model}' ({dimensions} dimensions): use that model, or put the documents into a new store."
         )
 
 

@@ -11,7 +11,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.fusion import CANDIDATES
 from mainstay.knowledge.retrieval.models import CutPassage, Generation, Retired, ScoredPassage, Segment
-from mainstay.knowledge.retrieval.postings import AnalysedChunks, Postings, number, pack, term_key, unpack, without
+from mainstay.knowledge.retrieval.postings import AnalysedChunks, Postings, pack, term_key, unpack, without
 from mainstay.knowledge.retrieval.terms import QueryWord
 from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
 

@@ -166,11 +166,12 @@ def _split(cluster: str, language: str) -> tuple[_Major, _Minor]:
                 _split_word(run, language, major, minor)
     if parts and (len(parts) > 1 or cluster[-1] in "+#"):
         whole = _whole(cluster)
-        if any((len(term) > 1 and term.isalpha()) or _CJK_CHARACTER.match(term) for _, term in major):
-            minor.append((whole, whole, MINOR_WEIGHT))
+        term = _stem(whole, language) if whole.isalpha() else whole[:TERM_CHARS_MAX]
+        if any((len(part) > 1 and part.isalpha()) or _CJK_CHARACTER.match(part) for _, part in major):
+            minor.append((whole, term, MINOR_WEIGHT))
         else:
-            minor += [(surface, term, MINOR_WEIGHT) for surface, term in major]
-            major = [(whole, whole)]
+            minor += [(surface, part, MINOR_WEIGHT) for surface, part in major]
+            major = [(whole, term)]
     return major, minor
 
 
@@ -193,11 +194,15 @@ def _split_word(word: str, language: str, major: _Major, minor: _Minor) -> None:
 
 
 def _term(folded: str, language: str) -> str | None:
-    """Return the stem of a word, without accents and cut to TERM_CHARS_MAX; None for a function word."""
-    spoken = language_of_word(folded, language)
-    if folded in spoken.function_words:
+    """Return the stem of a word, or None for a function word."""
+    if folded in language_of_word(folded, language).function_words:
         return None
-    return _without_accents(spoken.stemmer.stemWord(folded))[:TERM_CHARS_MAX]
+    return _stem(folded, language)
+
+
+def _stem(folded: str, language: str) -> str:
+    """Return the stem of a word, without accents and cut to TERM_CHARS_MAX."""
+    return _without_accents(language_of_word(folded, language).stemmer.stemWord(folded))[:TERM_CHARS_MAX]
 
 
 def _whole(cluster: str) -> str:
@@ -207,7 +212,7 @@ def _whole(cluster: str) -> str:
         whole = _GROUP_SEPARATOR.sub("", whole).replace(",", ".")
     elif _ACRONYM.fullmatch(whole):
         whole = whole.replace(".", "")
-    return _without_accents(whole)[:TERM_CHARS_MAX]
+    return _without_accents(whole)
 
 
 def _without_accents(text: str) -> str:

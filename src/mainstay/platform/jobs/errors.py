@@ -27,7 +27,7 @@ from mainstay.platform.jobs.limits import ERROR_CHARS_MAX, ERROR_CODE_CHARS_MAX
 FINAL_KINDS: frozenset[Kind] = frozenset({"invalid", "denied", "unauthenticated", "not_found"})
 
 
-class Retry(Exception):  # noqa: N818 (what is to be done, not what went wrong)
+class Retry(Exception):
     """Raised by a handler to ask for another attempt, not sooner than `after_s` seconds from now if it is given."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Retry(Exception):  # noqa: N818 (what is to be done, not what went wrong)
         self.reason = reason
 
 
-class Reject(Exception):  # noqa: N818 (what is to be done, not what went wrong)
+class Reject(Exception):
     """Raised by a handler to say that no attempt will ever succeed; `reason` is a sentence for a person."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -52,7 +52,7 @@ class Reject(Exception):  # noqa: N818 (what is to be done, not what went wrong)
         self.reason = reason
 
 
-class LeaseLost(MainstayError):  # noqa: N818 (its kind says that it is an error)
+class LeaseLost(MainstayError):
     """The job was given to another worker since; nothing that this one writes for it may be kept."""
 
     kind = "conflict"

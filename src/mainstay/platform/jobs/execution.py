@@ -54,7 +54,7 @@ class Execution:
         with bound_contextvars(
             job_id=str(job.lease.job_id),
             tenant_id=str(job.lease.tenant_id),
-            request_id=job.lease.request_id,
+            request_id=job.request_id,
             job_kind=job.kind,
             attempt=job.attempt,
         ):
@@ -128,7 +128,7 @@ class Execution:
             case TryAgain() | GiveUp():
                 async with self._database.write(scope) as tx:
                     await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)
-                await try_to_bury(self._database, self._registry, scope, lease.job_id)
+                await try_to_bury(self._database, self._registry, lease)
                 return "failed"
 
 

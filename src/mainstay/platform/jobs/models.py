@@ -90,14 +90,13 @@ class Lease:
 
     tenant_id: UUID
     principal_id: UUID
-    request_id: str
     job_id: UUID
     fence: int
 
     @property
     def scope(self) -> Scope:
         """The scope in which the job's transactions run: its tenant, on behalf of whoever enqueued it."""
-        return Scope(self.tenant_id, self.principal_id, sees_all=True, request_id=self.request_id)
+        return Scope(self.tenant_id, self.principal_id, sees_all=True)
 
 
 @dataclass(frozen=True)
@@ -106,6 +105,7 @@ class ClaimedJob:
 
     lease: Lease
     kind: str
+    request_id: str
     payload: Payload
     attempt: int
     attempts_max: int

@@ -27,12 +27,12 @@ SELECT pg_notify(:channel, :queue)::text
 
 -- name: claim_jobs
 -- Claims due jobs of these queues and kinds, tenants in fair turns.
-SELECT tenant_id, principal_id, request_id, job_id, fence
+SELECT tenant_id, principal_id, job_id, fence
   FROM keyhole.claim_jobs(:queues, :kinds, :worker, :count_max, make_interval(secs => :lease_s))
 
 -- name: load_jobs
 -- What claimed jobs of one tenant are about; a job that was lost since is left out.
-SELECT j.id, j.kind, j.payload, j.attempt, j.attempts_max
+SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max
   FROM mainstay.jobs j
   JOIN unnest(:job_ids::uuid[], :fences::bigint[]) AS l (id, fence) ON l.id = j.id AND l.fence = j.fence
  WHERE j.tenant_id = :tenant_id AND j.state = 'running'
@@ -82,8 +82,12 @@ RETURNING true
 
 -- name: take_burials
 -- Names failed jobs of these kinds whose burial is due, and puts it off for other workers.
-SELECT tenant_id, principal_id, request_id, job_id
+SELECT tenant_id, principal_id, job_id
   FROM keyhole.take_burials(:kinds, :count_max, make_interval(secs => :retry_s))
+
+-- name: find_burial
+-- The request that a failed job belongs to, as long as it is not buried.
+SELECT request_id FROM mainstay.jobs WHERE tenant_id = :tenant_id AND id = :job_id AND state = 'failed'
 
 -- name: bury_job
 -- Makes a failed job a dead letter, once, and returns what its kind has to know.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from mainstay.kernel.errors import invariant
@@ -19,8 +20,8 @@ class JobRun:
         self.tenant_id: UUID = job.lease.tenant_id
         self.principal_id: UUID = job.lease.principal_id
         self.job_id: UUID = job.lease.job_id
-        self.request_id: str = job.lease.request_id
-        self.scope: Scope = job.lease.scope
+        self.request_id: str = job.request_id
+        self.scope: Scope = replace(job.lease.scope, request_id=job.request_id)
         self.payload: Payload = job.payload
         # 1 for the first; the last is equal to attempts_max.
         self.attempt: int = job.attempt

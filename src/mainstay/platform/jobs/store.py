@@ -87,6 +87,7 @@ async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
         ClaimedJob(
             lease=by_id[row["id"]],
             kind=row["kind"],
+            request_id=row["request_id"],
             payload=row["payload"],
             attempt=row["attempt"],
             attempts_max=row["attempts_max"],
@@ -147,6 +148,12 @@ async def take_burials(tx: KeyholeTx, kinds: Sequence[str], retry_s: float) -> S
     """
     rows = await tx.fetch(_QUERIES["take_burials"], kinds=kinds, count_max=BURIALS_MAX, retry_s=retry_s)
     return [Lease(**row, fence=0) for row in rows]
+
+
+async def find_burial(tx: ReadTx, job_id: UUID) -> str | None:
+    """Return the request that a failed job belongs to, or None if the job is buried or not failed."""
+    request_id: str | None = await tx.fetch_value(_QUERIES["find_burial"], job_id=job_id)
+    return request_id
 
 
 async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob] | None:

@@ -18,6 +18,10 @@ RETURN current_setting('mainstay.principal_id')::uuid;
 CREATE FUNCTION mainstay.sees_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
 RETURN current_setting('mainstay.sees_all')::boolean;
 
+REVOKE ALL ON FUNCTION mainstay.current_tenant, mainstay.current_principal, mainstay.sees_all FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mainstay.current_tenant, mainstay.current_principal, mainstay.sees_all
+   TO mainstay_runtime, mainstay_keyhole;
+
 -- Puts a table under row security. Every tenant table of every migration passes through here.
 -- rights: what the runtime role may do, for example 'select, insert'.
 -- owned: whether rows have owner_id and visibility, which hide them from others inside the tenant.
@@ -119,8 +123,11 @@ BEGIN
     RAISE EXCEPTION '% on % is refused: its rows are only ever added', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege';
 END $$;
+REVOKE ALL ON FUNCTION mainstay.refuse_change FROM PUBLIC;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON mainstay.audit_entries
     FOR EACH STATEMENT EXECUTE FUNCTION mainstay.refuse_change();
+-- Also where changes are applied as a replica's, which skip ordinary triggers.
+ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
 
 -- Finds a tenant by name for maintenance on the command line; the runtime role may not call it.
 GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;

@@ -50,8 +50,8 @@ CALL mainstay.protect('mainstay.jobs', 'select, insert');
 GRANT UPDATE (state, run_at, unique_key, lease_expires_at, worker, error_code, error, finished_at)
     ON mainstay.jobs TO mainstay_runtime;
 
--- The payload is not among them: what a job is about is read inside its tenant.
-GRANT SELECT (tenant_id, id, principal_id, request_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at),
+-- Payloads and request ids are not among them: what a job is about is read inside its tenant.
+GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at),
       UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error)
    ON mainstay.jobs TO mainstay_keyhole;
 CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole USING (true) WITH CHECK (true);
@@ -60,7 +60,7 @@ CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole USING (true) WITH CHE
 -- a lottery decides between equals, so that no claimer has to remember whose turn it was. What several tenants leave
 -- of their share stays free: claim again until nothing comes.
 CREATE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max int, lease interval)
-RETURNS TABLE (tenant_id uuid, principal_id uuid, request_id text, job_id uuid, fence bigint)
+RETURNS TABLE (tenant_id uuid, principal_id uuid, job_id uuid, fence bigint)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH RECURSIVE waiting AS (
@@ -105,7 +105,7 @@ BEGIN ATOMIC
            lease_expires_at = clock_timestamp() + claim_jobs.lease
       FROM chosen c
      WHERE j.tenant_id = c.tenant_id AND j.id = c.id
-    RETURNING j.tenant_id, j.principal_id, j.request_id, j.id, j.fence;
+    RETURNING j.tenant_id, j.principal_id, j.id, j.fence;
 END;
 CALL mainstay.open_keyhole('keyhole.claim_jobs(text[], text[], text, int, interval)');
 
@@ -173,7 +173,7 @@ CALL mainstay.open_keyhole('keyhole.rescue_jobs(int)');
 -- Names failed jobs whose burial is due, and puts it off for everyone else while the caller tries. Who buries is
 -- decided by the burial's own transaction; this only keeps the workers from all trying at once.
 CREATE FUNCTION keyhole.take_burials(kinds text[], count_max int, retry interval)
-RETURNS TABLE (tenant_id uuid, principal_id uuid, request_id text, job_id uuid)
+RETURNS TABLE (tenant_id uuid, principal_id uuid, job_id uuid)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH due AS MATERIALIZED (
@@ -184,7 +184,7 @@ BEGIN ATOMIC
     UPDATE mainstay.jobs j SET run_at = clock_timestamp() + take_burials.retry
       FROM due d
      WHERE j.tenant_id = d.tenant_id AND j.id = d.id
-    RETURNING j.tenant_id, j.principal_id, j.request_id, j.id;
+    RETURNING j.tenant_id, j.principal_id, j.id;
 END;
 CALL mainstay.open_keyhole('keyhole.take_burials(text[], int, interval)');
 

@@ -16,13 +16,24 @@ export function numbered(citations) {
 export function renderAnswer(place, text, citations, makeMarker) {
   const letters = Array.from(text);
   const markers = citations
-    .map((citation) => ({ at: Math.min(citation.index ?? letters.length, letters.length), citation }))
+    .map((citation) => ({ ...span(letters, citation.index ?? letters.length), citation }))
     .sort((one, other) => one.at - other.at);
   const writer = { letters, markers, makeMarker };
   place.replaceChildren(...blocks(letters).map((block) => renderBlock(block, writer)));
   // A marker behind the last line, or in an answer without text, still has to be somewhere.
   const left = writer.markers.splice(0).map(({ citation }) => makeMarker(citation));
   if (left.length > 0) (place.lastElementChild ?? place.appendChild(element("p"))).append(...left);
+}
+
+/** Where a marker goes, and where the text goes on: some models write "[2]" themselves, and the marker replaces it. */
+function span(letters, index) {
+  const at = Math.min(index, letters.length);
+  const around = letters.slice(Math.max(0, at - 6), at + 6).join("");
+  const written = /\s?\[\d{1,3}\]/.exec(around);
+  if (!written) return { at, resume: at };
+  const from = Math.max(0, at - 6) + Array.from(around.slice(0, written.index)).length;
+  const to = from + Array.from(written[0]).length;
+  return from <= at && at <= to ? { at: from, resume: to } : { at, resume: at };
 }
 
 /** Lines to blocks: {tag, lines: [[start, end], ...]} with places in code points. */
@@ -66,9 +77,9 @@ function renderSpan([start, end], writer) {
   const parts = [];
   let from = start;
   while (writer.markers.length > 0 && writer.markers[0].at <= end) {
-    const { at, citation } = writer.markers.shift();
+    const { at, resume, citation } = writer.markers.shift();
     parts.push(...emphasised(writer.letters.slice(from, Math.max(at, from)).join("")));
-    from = Math.max(at, from);
+    from = Math.max(resume, from);
     parts.push(writer.makeMarker(citation));
   }
   parts.push(...emphasised(writer.letters.slice(from, end).join("")));

@@ -8,7 +8,7 @@ import { Turn } from "./turn.js";
 const QUESTION_CHARS_MAX = 4000;
 
 export class Conversation {
-  /** `hooks`: storeId(), openSource(turn, number), openReceipt(turn), onChange(), onAnswered(turn), onKeyRefused(). */
+  /** `hooks`: storeId(), openSource(turn, number), openPassage(passage), openReceipt(turn), onChange(), onAnswered(turn), onKeyRefused(). */
   constructor(hooks) {
     this.hooks = hooks;
     this.turns = [];
@@ -39,6 +39,7 @@ export class Conversation {
     if (!words || this.running || !storeId) return;
     const turn = new Turn(words, {
       openSource: (number) => this.hooks.openSource(turn, number),
+      openPassage: this.hooks.openPassage,
       openReceipt: () => this.hooks.openReceipt(turn),
       askAgain: () => this.askAgain(turn),
     });

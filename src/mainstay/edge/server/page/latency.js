@@ -5,13 +5,9 @@ import { duration } from "./format.js";
 
 const NAMES = {
   embed: "understand the question",
-  retrieve_embed: "understand the question",
-  retrieve_search: "search",
-  retrieve: "search",
-  generate: "write",
-  verify: "check the quotes",
+  search: "search",
+  generate: "write and check the quotes",
   settle: "record",
-  record: "record",
 };
 const WIDTH = 1000;
 // A stage too short to see still gets this much of the width.

@@ -3,14 +3,14 @@
 import { ApiError, getJson, postJson } from "./api.js";
 import { byId, element, show } from "./dom.js";
 import { baseName, count, fileKind, fileSize } from "./format.js";
-import { paths, readDocument, readList, readStore } from "./shapes.js";
+import { addDocumentBody, paths, readDocument, readList, readStore } from "./shapes.js";
 
 const BUSY_REFRESH_MS = 1200;
 // Below this many documents the eye is faster than a filter.
 const FILTER_FROM = 10;
 // More than this are fetched only when asked for.
 const DOCUMENTS_MAX = 1000;
-const ORDER = { uploading: 0, refused: 1, failed: 2, reading: 3, ready: 4 };
+const ORDER = { asking: 0, uploading: 0, refused: 1, failed: 2, reading: 3, ready: 4 };
 
 export class Library {
   /** `hooks`: onStore() after the choice of a store, onChange({finished}) after a refresh, onProblem(error). */
@@ -87,9 +87,14 @@ export class Library {
     return this.documents.filter((document) => document.state === "ready").map((document) => document.filename);
   }
 
+  /** The documents of the open store with this name: a file that is added may be meant as their next version. */
+  named(filename) {
+    return this.documents.filter((document) => baseName(document.filename) === filename);
+  }
+
   /** Hand a document to its store again. */
-  async retry(documentId) {
-    await this.#guarded(() => postJson(paths.addDocument(this.store.id), { file_id: documentId }));
+  async retry({ id, externalId }) {
+    await this.#guarded(() => postJson(paths.addDocument(this.store.id), addDocumentBody(id, externalId)));
     await this.refresh();
   }
 
@@ -126,14 +131,16 @@ export class Library {
   }
 
   #row(row) {
-    const again = row.retryable
-      ? element("button", { type: "button", class: "link", on: { click: () => this.retry(row.id) } }, "Try again")
-      : null;
+    const button = (words, click) => element("button", { type: "button", class: "link", on: { click } }, words);
+    const choices = [
+      row.retryable ? button("Try again", () => this.retry(row)) : null,
+      ...(row.state === "asking" ? row.choices.map(([words, click]) => button(words, click)) : []),
+    ];
     const detail = { ready: readyDetail, reading: () => "Being read", uploading: () => "Uploading" }[row.state];
     return element("li", { class: `document is-${row.state}` },
       element("span", { class: "kind", "aria-hidden": "true" }, fileKind(row.filename)),
-      element("span", { class: "name", title: row.filename }, baseName(row.filename)),
-      element("span", { class: "detail" }, detail ? detail(row) : `${row.reason || "It could not be read."} `, again),
+      element("span", { class: "name", title: row.externalId ?? row.filename }, baseName(row.filename)),
+      element("span", { class: "detail" }, detail ? detail(row) : `${row.reason || "It could not be read."} `, ...choices),
       row.state === "reading" || row.state === "uploading" ? element("span", { class: "running", "aria-hidden": "true" }) : null);
   }
 

@@ -6,7 +6,7 @@ import { askForKey, findKey } from "./key.js";
 import { Library } from "./library.js";
 import { receiptMissing, receiptView } from "./receipt.js";
 import { closeSide, openSide, sideWanted, watchSide } from "./side.js";
-import { sourceView } from "./source.js";
+import { passageRead, sourceView } from "./source.js";
 import { watchUploads } from "./uploads.js";
 import { welcome } from "./welcome.js";
 
@@ -18,6 +18,7 @@ const library = new Library({ onStore: storeChosen, onChange: documentsChanged, 
 const conversation = new Conversation({
   storeId: () => library.store?.id ?? null,
   openSource,
+  openPassage: (passage) => openSide("Passage read", passageRead(passage)),
   openReceipt,
   onChange: render,
   onAnswered: answered,
@@ -114,13 +115,17 @@ function markOpen(turn, number) {
 }
 
 async function openReceipt(turn) {
-  const content = () => (turn.receipt ? receiptView(turn.receipt) : receiptMissing("Fetching the receipt."));
-  openSide("Receipt", content());
+  const content = (missing) => (turn.receipt ? receiptView(turn.receipt, storeName) : receiptMissing(missing));
+  openSide("Receipt", content("Fetching the receipt."));
   const opened = byId("side-body").firstElementChild;
   await turn.loadReceipt();
   // Something else may have been opened in the meantime.
   if (!opened.isConnected) return;
-  opened.replaceWith(turn.receipt ? receiptView(turn.receipt) : receiptMissing("The receipt cannot be had just now."));
+  opened.replaceWith(content("The receipt cannot be had just now."));
+}
+
+function storeName(storeId) {
+  return library.stores.find((store) => store.id === storeId)?.name ?? storeId;
 }
 
 function render() {

@@ -4,11 +4,11 @@ import { drawing, element } from "./dom.js";
 import { baseName, cost, count, duration, moment, placeName, score } from "./format.js";
 import { latencyView } from "./latency.js";
 
-/** The content of the pane for one receipt. */
-export function receiptView(receipt) {
+/** The content of the pane for one receipt; `storeName` gives the name of a store id. */
+export function receiptView(receipt, storeName) {
   const most = highest([...receipt.passages, ...receipt.cut]);
   return element("div", { class: "slip" },
-    head(receipt),
+    head(receipt, storeName),
     section("Time", duration(receipt.totalMs), latencyView(receipt.stages, receipt.totalMs)),
     section("Cost", receipt.costNanos === 0 ? "none" : cost(receipt.costNanos), leaders([
       ["tokens in", receipt.inputTokens.toLocaleString("en")],
@@ -24,7 +24,7 @@ export function receiptMissing(message) {
   return element("p", { class: "slip-empty" }, message);
 }
 
-function head(receipt) {
+function head(receipt, storeName) {
   const state = receipt.sourceChanged
     ? element("p", { class: "slip-state changed" }, "A source has changed since.")
     : element("p", { class: "slip-state" }, "Every source is still as it was.");
@@ -36,7 +36,7 @@ function head(receipt) {
       ["model", receipt.model],
       ["provider", receipt.provider],
       ["prompt", receipt.prompt],
-      ["store", receipt.store],
+      ["store", receipt.storeIds.map(storeName).join(", ")],
     ]));
 }
 

@@ -24,6 +24,11 @@ export function askBody(question, storeId, previousAnswerId) {
   return body;
 }
 
+/** The body of POST /v1/vector_stores/{id}/files; with an external id the file becomes a version of that document. */
+export function addDocumentBody(fileId, externalId) {
+  return externalId ? { file_id: fileId, external_id: externalId } : { file_id: fileId };
+}
+
 /** What one server-sent event means: {kind, ...}; kind is null for events the page has no use for. */
 export function readEvent(event) {
   switch (event.type) {
@@ -42,7 +47,7 @@ export function readEvent(event) {
         : { kind: null };
     case "response.completed":
     case "response.incomplete":
-      return { kind: "finished", answerId: event.response?.id, outcome: event.response?.metadata?.outcome ?? null };
+      return { kind: "finished", answerId: event.response?.id, refused: event.response?.answered === false };
     case "response.failed":
       return { kind: "failed", message: event.response?.error?.message };
     case "error":
@@ -69,10 +74,16 @@ export function readCitation(wire) {
   };
 }
 
-/** A receipt, with its stages in the order in which they were written and the total apart from them. */
+// JSON keeps no order; this is the one in which the stages run.
+const STAGES = ["embed", "search", "generate", "verify", "settle"];
+
+/** A receipt, with its stages in the order in which they ran and the total apart from them. */
 export function readReceipt(wire) {
   const { total, ...stages } = wire.stages_ms ?? {};
-  const stageList = Object.entries(stages).filter(([, ms]) => typeof ms === "number");
+  const place = (name) => (STAGES.includes(name) ? STAGES.indexOf(name) : STAGES.length);
+  const stageList = Object.entries(stages)
+    .filter(([, ms]) => typeof ms === "number")
+    .sort(([one], [other]) => place(one) - place(other));
   return {
     answerId: wire.answer_id ?? "",
     requestId: wire.request_id ?? "",
@@ -81,7 +92,7 @@ export function readReceipt(wire) {
     prompt: wire.prompt ? `${wire.prompt.name}, version ${wire.prompt.version}` : "",
     model: wire.model ?? "",
     provider: wire.provider ?? "",
-    store: wire.store?.name ?? wire.store?.id ?? "",
+    storeIds: wire.store_ids ?? [],
     stages: stageList.map(([name, ms]) => ({ name, ms })),
     totalMs: total ?? stageList.reduce((sum, [, ms]) => sum + ms, 0),
     inputTokens: wire.usage?.input_tokens ?? 0,
@@ -93,6 +104,8 @@ export function readReceipt(wire) {
     wire,
   };
 }
+
+const CUT_REASONS = { below_rank: "others ranked higher", context_full: "there was no room left for it" };
 
 function readPassage(wire) {
   return {
@@ -108,7 +121,8 @@ function readPassage(wire) {
     fused: { score: wire.fused_score ?? null, rank: wire.rank ?? null },
     cited: wire.cited === true,
     sourceState: wire.source_state ?? "current",
-    reason: wire.reason ?? "",
+    reason: CUT_REASONS[wire.reason] ?? wire.reason ?? "",
+    text: wire.text ?? "",
   };
 }
 
@@ -125,6 +139,9 @@ export function readStore(wire) {
   };
 }
 
+// Reasons that may be gone at the next try; the others lie in the file.
+const RETRYABLE = ["ingest_failed", "timeout"];
+
 /** A document of a store; `state` is ready, reading or failed. */
 export function readDocument(wire) {
   const states = { completed: "ready", in_progress: "reading" };
@@ -133,7 +150,8 @@ export function readDocument(wire) {
     filename: wire.filename ?? wire.id,
     state: states[wire.status] ?? "failed",
     reason: wire.last_error?.message ?? (wire.status === "cancelled" ? "Reading was cancelled." : ""),
-    retryable: wire.last_error?.code === "server_error" || wire.status === "cancelled",
+    retryable: RETRYABLE.includes(wire.last_error?.code) || wire.status === "cancelled",
+    externalId: wire.external_id ?? null,
     bytes: wire.bytes ?? null,
     pages: wire.page_count ?? null,
     passages: wire.chunk_count ?? null,

@@ -25,6 +25,12 @@ export function sourceView(citation, passage, { place, total, go }) {
     total > 1 ? walk(place, total, go) : null);
 }
 
+/** The content of the pane for a passage that was read and not cited. */
+export function passageRead(passage) {
+  const { filename, page, version, headingPath, text } = passage;
+  return sourceView({ filename, page, version, headingPath, passage: text, quote: "" }, passage, { place: 1, total: 1 });
+}
+
 function facts(citation, passage) {
   const [state, sentence] = STATES[passage?.sourceState ?? "current"] ?? STATES.current;
   return element("ul", { class: "facts" },
@@ -33,8 +39,9 @@ function facts(citation, passage) {
     passage ? element("li", { class: `state-${state}` }, sentence) : null);
 }
 
-/** The passage with its quote marked; a quote that is not found in it stands alone, and says so. */
+/** The passage with its quote marked, if there is one to mark; a quote that is not found in it stands alone, and says so. */
 function excerpt(citation) {
+  if (citation.quote === "") return passageView(citation.passage, 0, 0);
   const start = quoteStart(citation);
   if (start !== null) return passageView(citation.passage, start, start + Array.from(citation.quote).length);
   return [

@@ -9,7 +9,7 @@ import { paths, readReceipt } from "./shapes.js";
 const NEAREST_SHOWN = 3;
 
 export class Turn {
-  /** `actions`: openSource(number), openReceipt(), askAgain(). */
+  /** `actions`: openSource(number), openPassage(passage), openReceipt(), askAgain(). */
   constructor(question, actions) {
     this.question = question;
     this.actions = actions;
@@ -40,7 +40,7 @@ export class Turn {
     if (event.kind === "citation") this.citations = numbered([...this.citations, event.citation]);
     if (event.kind === "finished") {
       this.answerId = event.answerId ?? this.answerId;
-      this.state = this.#outcome(event.outcome);
+      this.state = this.#outcome(event.refused);
     }
     if (event.kind === "failed") this.fail(event.message);
     this.#renderSoon();
@@ -88,11 +88,9 @@ export class Turn {
   }
 
   /** "unknown" is said by the server; a text without a checked quote is shown, but never as an answer from a source. */
-  #outcome(outcome) {
-    if (this.sources.length > 0) return "answered";
-    return outcome === "unknown" || /\bdon['’]t know\b|\bdo not know\b/i.test(this.text) || !this.text.trim()
-      ? "unknown"
-      : "unsupported";
+  #outcome(refused) {
+    if (this.sources.length > 0 && !refused) return "answered";
+    return refused || !this.text.trim() ? "unknown" : "unsupported";
   }
 
   #renderSoon() {
@@ -184,10 +182,13 @@ export class Turn {
   #nearest() {
     const passages = this.receipt?.passages ?? [];
     if (passages.length === 0) return null;
-    const names = [...new Set(passages.map((passage) => baseName(passage.filename)))].slice(0, NEAREST_SHOWN);
+    const nearest = [...new Map(passages.map((passage) => [passage.filename, passage]).reverse()).values()].reverse();
+    const rows = nearest.slice(0, NEAREST_SHOWN).map((passage) =>
+      element("li", {}, element("button", { type: "button", class: "link", on: { click: () => this.actions.openPassage(passage) } },
+        baseName(passage.filename))));
     return element("div", { class: "nearest" },
       element("p", {}, `${count(passages.length, "passage")} ${passages.length === 1 ? "was" : "were"} read, and none supports an answer. The nearest stood in`),
-      element("ul", {}, ...names.map((name) => element("li", {}, name))));
+      element("ul", {}, ...rows));
   }
 
   #figures() {

@@ -2,7 +2,7 @@
 
 import { ApiError, postForm, postJson } from "./api.js";
 import { byId, show } from "./dom.js";
-import { paths } from "./shapes.js";
+import { addDocumentBody, paths } from "./shapes.js";
 
 const AT_A_TIME = 3;
 const FILES_MAX = 500;
@@ -51,9 +51,28 @@ async function addFiles(library, files) {
     const reason = `Only ${FILES_MAX} files go in at once. For more, use: mainstay ingest FOLDER`;
     rows.push({ filename: `${files.length - FILES_MAX} more files`, state: "refused", reason });
   }
-  library.uploads = [...rows, ...library.uploads.filter((row) => row.state === "uploading")];
+  for (const row of rows) askIfKnown(library, row);
+  library.uploads = [...rows, ...library.uploads.filter((row) => row.state !== "refused")];
   library.render();
-  const waiting = rows.filter((row) => row.state === "uploading");
+  await uploadAll(library, rows.filter((row) => row.state === "uploading"));
+}
+
+/** A file with the name of a document may be its next version or another document: only the person knows. */
+function askIfKnown(library, row) {
+  const known = row.state === "uploading" ? library.named(row.filename) : [];
+  if (known.length !== 1) return;
+  const go = (externalId) => () => {
+    Object.assign(row, { state: "uploading", externalId, choices: [] });
+    library.render();
+    uploadAll(library, [row]);
+  };
+  row.state = "asking";
+  row.reason = "A document of this name is here.";
+  row.choices = [["New version of it", go(known[0].externalId)], ["Another document", go(null)]];
+}
+
+async function uploadAll(library, rows) {
+  const waiting = [...rows];
   const worker = async () => {
     for (let row = waiting.shift(); row; row = waiting.shift()) await upload(library, row);
   };
@@ -68,7 +87,7 @@ async function upload(library, row) {
     form.append("purpose", "assistants");
     form.append("file", row.file, row.file.name);
     const { id } = await postForm(paths.files, form);
-    await postJson(paths.addDocument(storeId), { file_id: id });
+    await postJson(paths.addDocument(storeId), addDocumentBody(id, row.externalId));
     library.uploads = library.uploads.filter((other) => other !== row);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

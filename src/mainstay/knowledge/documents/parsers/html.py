@@ -14,8 +14,9 @@ _CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)|<\?xml[^>]{0,100}encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE
 )
 _MAIN = re.compile(r"<main[\s>]", re.IGNORECASE)
-# Where the filters leave less text than this, they may have cut too much, and the page is read without them.
+# Where the filters leave less text than this, and less than a part of what there is, they have cut too much.
 _FILTERED_CHARS_MIN = 200
+_FILTERED_SHARE_MIN = 0.3
 
 
 def parse(data: bytes, filename: str, limits: ParseLimits, content_type: str | None = None) -> ParsedDocument:
@@ -38,7 +39,7 @@ def write_html(source: str, builder: DocumentBuilder) -> str:
     if reader.chars < _FILTERED_CHARS_MIN:
         unfiltered = HtmlReader(only_main=False, skip_noise=False)
         unfiltered.read(source)
-        reader = unfiltered if unfiltered.chars > reader.chars else reader
+        reader = unfiltered if reader.chars < unfiltered.chars * _FILTERED_SHARE_MIN else reader
     for block in reader.blocks:
         if block.kind == "heading":
             builder.heading(block.level, block.text)

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from textwrap import dedent
 from typing import Literal
 
 from mainstay.knowledge.documents.parsers.cleaning import one_line
 from mainstay.knowledge.documents.parsers.html_tables import HtmlTable
+from mainstay.knowledge.documents.parsers.html_tokens import Token, tokenize
 from mainstay.knowledge.documents.parsers.tables import Row
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -76,8 +76,6 @@ _ALT_WORDS_MIN = 3
 _TABLES_NESTED_MAX = 30
 _LISTS_NESTED_MAX = 30
 
-Attributes = list[tuple[str, str | None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -90,7 +88,7 @@ class Block:
     marked_header: bool = False
 
 
-class HtmlReader(HTMLParser):
+class HtmlReader:
     """Reads one page into `blocks`; it never fails on bad markup.
 
     `only_main` keeps what stands in the page's main part; `skip_noise` leaves menus, buttons and what is marked
@@ -98,7 +96,6 @@ class HtmlReader(HTMLParser):
     """
 
     def __init__(self, *, only_main: bool, skip_noise: bool) -> None:
-        super().__init__(convert_charrefs=True)
         self.blocks: list[Block] = []
         self.chars = 0
         self.title = ""
@@ -118,14 +115,19 @@ class HtmlReader(HTMLParser):
 
     def read(self, source: str) -> None:
         """Read the whole page."""
-        self.feed(source)
-        self.close()
+        for token in tokenize(source):
+            if token.kind == "text":
+                self._read_text(token.value)
+            elif token.kind == "end":
+                self._read_end(token.value)
+            else:
+                self._read_start(token)
         while self._tables:
             self._end_table()
         self._flush()
 
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        """Begin an element."""
+    def _read_start(self, token: Token) -> None:
+        tag = token.value
         if self._skipped is not None:
             if tag == self._skipped[0]:
                 self._skipped = (tag, self._skipped[1] + 1)
@@ -133,14 +135,14 @@ class HtmlReader(HTMLParser):
         if tag == "title":
             self._in_title = not self.title
             return
-        if tag not in _VOID and (tag in _NEVER_SHOWN or self._is_unseen(tag, dict(attrs) if attrs else {})):
+        attributes = token.attributes
+        if tag not in _VOID and (tag in _NEVER_SHOWN or self._is_unseen(tag, attributes)):
             self._skipped = (tag, 1)
             return
         self._main_depth += tag == "main"
-        self._start(tag, attrs)
+        self._start(tag, attributes)
 
-    def handle_endtag(self, tag: str) -> None:
-        """End an element."""
+    def _read_end(self, tag: str) -> None:
         if self._skipped is not None:
             name, depth = self._skipped
             if tag == name:
@@ -152,12 +154,8 @@ class HtmlReader(HTMLParser):
             self._flush()
         elif tag == "pre":
             self._end_code()
-        elif tag in ("td", "th") and self._tables:
-            self._tables[-1].end_cell()
-        elif tag == "tr" and self._tables:
-            self._tables[-1].end_row()
-        elif tag == "table" and self._tables:
-            self._end_table()
+        elif tag in ("td", "th", "tr", "table") and self._tables:
+            self._end_in_table(self._tables[-1], tag)
         elif tag in ("ul", "ol") and self._lists:
             self._break()
             self._lists.pop()
@@ -166,15 +164,14 @@ class HtmlReader(HTMLParser):
         if tag == "main" and self._main_depth:
             self._main_depth -= 1
 
-    def handle_data(self, data: str) -> None:
-        """Read text."""
+    def _read_text(self, text: str) -> None:
         if self._in_title:
-            self.title = one_line(f"{self.title} {data}")
+            self.title = one_line(f"{self.title} {text}")
         elif self._skipped is None and (self._main_depth or not self._only_main):
             # Line ends of the source mean nothing, except in preformatted text.
-            self._add(data if self._code_depth else data.replace("\n", " "))
+            self._add(text if self._code_depth else text.replace("\n", " "))
 
-    def _start(self, tag: str, attrs: Attributes) -> None:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "br":
             self._add("\n")
         elif tag in _HEADINGS and not self._tables:
@@ -194,22 +191,30 @@ class HtmlReader(HTMLParser):
             if len(self._tables) < _TABLES_NESTED_MAX:
                 self._tables.append(HtmlTable())
         elif tag in ("tr", "td", "th") and self._tables:
-            self._start_in_table(self._tables[-1], tag, dict(attrs))
+            self._start_in_table(self._tables[-1], tag, attributes)
         elif tag == "img":
-            self._read_image(dict(attrs).get("alt") or "")
+            self._read_image(attributes.get("alt", ""))
         elif tag in _BLOCKS:
             self._break()
 
-    def _start_in_table(self, table: HtmlTable, tag: str, attributes: dict[str, str | None]) -> None:
+    def _start_in_table(self, table: HtmlTable, tag: str, attributes: dict[str, str]) -> None:
         if tag == "tr":
             table.start_row()
         else:
             table.start_cell(header=tag == "th", columns=attributes.get("colspan"), rows=attributes.get("rowspan"))
 
-    def _is_unseen(self, tag: str, attributes: dict[str, str | None]) -> bool:
+    def _end_in_table(self, table: HtmlTable, tag: str) -> None:
+        if tag == "table":
+            self._end_table()
+        elif tag == "tr":
+            table.end_row()
+        else:
+            table.end_cell()
+
+    def _is_unseen(self, tag: str, attributes: dict[str, str]) -> bool:
         if not attributes:
             return self._skip_noise and tag in _NOISE_TAGS
-        if "hidden" in attributes or _HIDDEN_STYLE.search(attributes.get("style") or ""):
+        if "hidden" in attributes or _HIDDEN_STYLE.search(attributes.get("style", "")):
             return True
         if not self._skip_noise:
             return False
@@ -289,4 +294,4 @@ class HtmlReader(HTMLParser):
     def _read_image(self, words: str) -> None:
         # Short ones name icons; a longer description is something that a reader without the picture needs.
         if len(words.split()) >= _ALT_WORDS_MIN and not words.startswith(("data:", "http")):
-            self.handle_data(f" {words} ")
+            self._read_text(f" {words} ")

@@ -27,7 +27,7 @@ def class_of(relation: Relation, declared: Declared) -> Class | None:
         return "shared"
     if relation.name in declared.system:
         return "system"
-    if relation.kind in TABLES | {"v"} and any(column.name == "tenant_id" for column in relation.columns):
+    if relation.kind in TABLES | {"v"} and relation.tenant_type:
         return "tenant"
     return None
 
@@ -43,12 +43,14 @@ def tenant_tables(facts: Facts, declared: Declared) -> list[Relation]:
 
 def classify(facts: Facts, declared: Declared) -> dict[str, Class | None]:
     """Return the class of every relation, function and type of our schemas by name."""
-    classes = {r.name: class_of(r, declared) for r in facts.relations if r.schema in declared.schemas}
+    classes: dict[str, Class | None] = {
+        r.name: class_of(r, declared) for r in facts.relations if r.schema in declared.schemas
+    }
     known = {**declared.functions, **declared.policy_functions, **declared.keyhole_functions}
     for function in facts.functions:
         if function.schema in declared.schemas:
             classes[function.name] = "system" if function.name in known else None
-    for name in facts.types:
+    for name in facts.names_of("type"):
         classes[name] = "shared" if name in declared.shared else None
     return classes
 
@@ -63,9 +65,7 @@ def everything_has_a_class(facts: Facts, declared: Declared) -> Iterator[Problem
 def a_tenant_table_is_declared_nowhere(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """A table with tenant_id cannot be talked out of its rules by a declaration."""
     for relation in facts.relations:
-        if relation.name in (*declared.shared, *declared.system) and any(
-            c.name == "tenant_id" for c in relation.columns
-        ):
+        if relation.name in (*declared.shared, *declared.system) and relation.tenant_type:
             yield relation.name, "has tenant_id and is declared shared or system: take the declaration back"
 
 
@@ -76,12 +76,13 @@ def declarations_name_what_exists(facts: Facts, declared: Declared) -> Iterator[
         *(key.name for key in facts.keys),
         *(function.name for function in facts.functions),
         *(f"{trigger.relation}.{trigger.name}" for trigger in facts.triggers),
-        *facts.types,
+        *facts.names_of("type"),
     }
     lists = (
         declared.shared,
         declared.system,
         declared.unique,
+        declared.unanchored,
         declared.functions,
         declared.policy_functions,
         declared.triggers,

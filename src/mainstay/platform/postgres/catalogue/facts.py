@@ -1,7 +1,7 @@
 """What stands in the catalogue of a database, as plain values: read once, so that the rules over it are pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import asyncpg
 
@@ -9,23 +9,17 @@ from mainstay.platform.postgres.queries import load_queries
 from mainstay.schema.declared import Declared
 
 PUBLIC = "PUBLIC"
-_QUERIES = load_queries(__package__)
+_QUERIES = load_queries("mainstay.platform.postgres.catalogue")
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column and its type as SQL writes it."""
-
-    name: str
-    type: str
-    not_null: bool
+Fact = TypeVar("Fact")
 
 
 @dataclass(frozen=True)
 class Relation:
     """A table, partitioned table, view, materialised view, foreign table, sequence or composite type.
 
-    `kind` is the letter of `pg_class.relkind`; `parent` is what it is a partition or a child of.
+    `kind` is the letter of `pg_class.relkind`, `persistence` that of `relpersistence`; `parent` is what it is a
+    partition or a child of. `tenant_type` is the type of the column tenant_id, as `uuid NOT NULL`, or None.
     """
 
     name: str
@@ -39,7 +33,8 @@ class Relation:
     is_partition: bool
     security_invoker: bool
     rewrite_rules: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[str, ...]
+    tenant_type: str | None
 
 
 @dataclass(frozen=True)
@@ -65,15 +60,15 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy; `using` and `check` are None where absent."""
+    """One policy; `using_sql` and `check_sql` are None where absent."""
 
     relation: str
     name: str
     command: str
     permissive: bool
     roles: tuple[str, ...]
-    using: str | None
-    check: str | None
+    using_sql: str | None
+    check_sql: str | None
 
 
 @dataclass(frozen=True)
@@ -103,14 +98,14 @@ class Function:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger that is not part of a constraint; `events` are the words INSERT, UPDATE, DELETE, TRUNCATE."""
+    """A trigger that no constraint made; `events` are INSERT, UPDATE, DELETE, TRUNCATE, `enabled` is `tgenabled`."""
 
     name: str
     relation: str
     function: str
     enabled: str
     before: bool
-    events: frozenset[str]
+    events: tuple[str, ...]
     conditional: bool
 
 
@@ -121,16 +116,29 @@ class Role:
     name: str
     login: bool
     powers: tuple[str, ...]
-    memberships: frozenset[str]
+    memberships: tuple[str, ...]
     connects: bool
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Everything the rules look at. Relations of other schemas are here only where the runtime role reaches them.
+class Owner:
+    """Who owns one of our schemas, or the database, whose `schema` reads ''."""
 
-    `owners` holds each of our schemas with its owner, and the database itself under the name ''.
-    """
+    schema: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """A type, an extension or a foreign server, of which the name alone matters."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the rules look at; of other schemas, the relations and functions that the runtime role reaches."""
 
     relations: tuple[Relation, ...]
     keys: tuple[Key, ...]
@@ -140,10 +148,16 @@ class Facts:
     functions: tuple[Function, ...]
     triggers: tuple[Trigger, ...]
     roles: tuple[Role, ...]
-    types: tuple[str, ...]
-    owners: tuple[tuple[str, str], ...]
-    extensions: tuple[str, ...]
-    foreign_servers: tuple[str, ...]
+    owners: tuple[Owner, ...]
+    named: tuple[Named, ...]
+
+    def names_of(self, kind: str) -> list[str]:
+        """Return the names of all types, extensions or foreign servers."""
+        return [entry.name for entry in self.named if entry.kind == kind]
+
+    def owner_roles(self) -> set[str]:
+        """Return the roles that own one of our schemas or the database."""
+        return {owner.role for owner in self.owners}
 
 
 async def read_facts(connection: asyncpg.Connection, declared: Declared) -> Facts:
@@ -151,32 +165,24 @@ async def read_facts(connection: asyncpg.Connection, declared: Declared) -> Fact
     # Names print qualified, and nothing in the database can shadow what the queries call.
     await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
 
-    async def rows(name: str) -> Sequence[asyncpg.Record]:
-        query = _QUERIES[name]
+    async def read(query_name: str, fact: type[Fact]) -> tuple[Fact, ...]:
+        query = _QUERIES[query_name]
         values = {"schemas": list(declared.schemas), "runtime": declared.runtime_role}
-        return await connection.fetch(query.sql, *(values[param] for param in query.params))
+        rows = await connection.fetch(query.sql, *(values[param] for param in query.params))
+        return tuple(
+            fact(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+            for row in rows
+        )
 
     return Facts(
-        relations=tuple(_relation(row) for row in await rows("relations")),
-        keys=tuple(Key(*row) for row in _tupled(await rows("keys"))),
-        foreign_keys=tuple(ForeignKey(*row) for row in _tupled(await rows("foreign_keys"))),
-        policies=tuple(Policy(*row) for row in _tupled(await rows("policies"))),
-        grants=tuple(Grant(*row) for row in await rows("grants")),
-        functions=tuple(Function(*row) for row in _tupled(await rows("functions"))),
-        triggers=tuple(Trigger(*row[:5], frozenset(row[5]), row[6]) for row in await rows("triggers")),
-        roles=tuple(Role(*row[:2], tuple(row[2]), frozenset(row[3]), row[4]) for row in await rows("roles")),
-        types=tuple(row[0] for row in await rows("types")),
-        owners=tuple((row[0], row[1]) for row in await rows("owners")),
-        extensions=tuple(row[0] for row in await rows("extensions")),
-        foreign_servers=tuple(row[0] for row in await rows("foreign_servers")),
+        relations=await read("relations", Relation),
+        keys=await read("keys", Key),
+        foreign_keys=await read("foreign_keys", ForeignKey),
+        policies=await read("policies", Policy),
+        grants=await read("grants", Grant),
+        functions=await read("functions", Function),
+        triggers=await read("triggers", Trigger),
+        roles=await read("roles", Role),
+        owners=await read("owners", Owner),
+        named=await read("named", Named),
     )
-
-
-def _tupled(rows: Sequence[asyncpg.Record]) -> list[tuple[object, ...]]:
-    return [tuple(tuple(value) if isinstance(value, list) else value for value in row) for row in rows]
-
-
-def _relation(row: asyncpg.Record) -> Relation:
-    *plain, rules, names, types, not_null = row
-    columns = tuple(Column(*column) for column in zip(names, types, not_null, strict=True))
-    return Relation(*plain, tuple(rules), columns)

@@ -8,7 +8,7 @@ from mainstay.schema.declared import Declared
 
 KEYHOLE = "keyhole"
 _SEARCH_PATH = "search_path=pg_catalog, pg_temp"
-_ID_AND_COUNT_TYPES = frozenset({"uuid", "bigint", "integer", "boolean"})
+_ID_AND_COUNT_TYPES = frozenset({"uuid", "bigint", "integer", "double precision", "boolean"})
 
 
 def definers_stand_in_the_keyhole(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -17,7 +17,7 @@ def definers_stand_in_the_keyhole(facts: Facts, declared: Declared) -> Iterator[
         if function.security_definer and function.name not in declared.keyhole_functions:
             yield (
                 function.name,
-                "is SECURITY DEFINER and not declared for the keyhole: make it SECURITY INVOKER, or declare it with a reason",
+                "is SECURITY DEFINER and not declared for the keyhole: make it an INVOKER, or declare it with a reason",
             )
 
 
@@ -46,7 +46,7 @@ def keyhole_functions_fix_their_search_path(facts: Facts, declared: Declared) ->
 
 
 def keyhole_functions_are_parsed(facts: Facts, declared: Declared) -> Iterator[Problem]:
-    """A body of BEGIN ATOMIC is bound when it is created: it can neither be tricked by names nor build SQL from text."""
+    """A body of BEGIN ATOMIC is bound when it is created: no name can trick it, and it builds no SQL from text."""
     for function in _keyhole(facts):
         if function.body is None:
             yield function.name, "has its body as a string: write it as LANGUAGE sql BEGIN ATOMIC … END"
@@ -64,14 +64,15 @@ def keyhole_functions_return_ids_counts_and_codes(facts: Facts, declared: Declar
     """Never what a person wrote: text comes out only where it is one of a few words of ours."""
     for function in _keyhole(facts):
         for column in function.returns:
-            name, _, kind = column.rpartition(" ")
+            name, _, kind = column.partition(" ")
+            kind = kind or name
             if kind not in _ID_AND_COUNT_TYPES and not (kind == "text" and name in declared.keyhole_codes):
                 yield function.name, f"returns '{column}', which is no id, count or declared code"
 
 
 def keyhole_functions_are_open_to_the_runtime_alone(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """Whoever may call one sees across tenants; some are for the owner's maintenance only."""
-    owners = {owner for _, owner in facts.owners}
+    owners = facts.owner_roles()
     for grant in facts.grants:
         entry = declared.keyhole_functions.get(grant.object) if grant.kind == "function" else None
         if entry is None:

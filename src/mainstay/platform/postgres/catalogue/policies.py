@@ -7,12 +7,15 @@ from mainstay.platform.postgres.catalogue.facts import PUBLIC, Facts, Policy, Re
 from mainstay.schema.declared import Declared
 
 OF_TENANT = "(tenant_id = mainstay.current_tenant())"
-OF_OWNER = f"({OF_TENANT} AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all()))"
+OF_OWNER = (
+    f"({OF_TENANT} AND ((visibility = 'tenant'::text)"
+    " OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all()))"
+)
 
 
 def expected_condition(table: Relation) -> str:
-    """Return the condition of the policy `tenant`: rows with an owner and a visibility are hidden inside the tenant too."""
-    owned = {"owner_id", "visibility"} <= {column.name for column in table.columns}
+    """Return the condition of the policy `tenant`: what has an owner and a visibility is hidden inside a tenant too."""
+    owned = {"owner_id", "visibility"} <= set(table.columns)
     return OF_OWNER if owned else OF_TENANT
 
 
@@ -27,15 +30,15 @@ def every_tenant_table_has_its_policy(facts: Facts, declared: Declared) -> Itera
 def policies_read_as_expected(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """USING decides which rows are seen, changed and deleted."""
     for table, policy in _tenant_policies(facts, declared):
-        if policy.using != expected_condition(table):
-            yield table.name, f"has a policy 'tenant' USING {policy.using}, not {expected_condition(table)}"
+        if policy.using_sql != expected_condition(table):
+            yield table.name, f"has a policy 'tenant' USING {policy.using_sql}, not {expected_condition(table)}"
 
 
 def policies_check_what_is_written(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """WITH CHECK decides which rows may be put there; without it one tenant could write into another."""
     for table, policy in _tenant_policies(facts, declared):
-        if policy.check != expected_condition(table):
-            yield table.name, f"has a policy 'tenant' WITH CHECK {policy.check}, not {expected_condition(table)}"
+        if policy.check_sql != expected_condition(table):
+            yield table.name, f"has a policy 'tenant' WITH CHECK {policy.check_sql}, not {expected_condition(table)}"
 
 
 def policies_hold_for_everyone_and_everything(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -59,8 +62,15 @@ def keyhole_policies_are_as_declared(facts: Facts, declared: Declared) -> Iterat
     for table, columns in declared.keyhole_columns.items():
         policy = found.get(table)
         command = columns.policy_command
-        check = "true" if command == "ALL" else None
-        expected = Policy(table, "keyhole", command, True, (declared.keyhole_role,), "true", check)
+        expected = Policy(
+            relation=table,
+            name="keyhole",
+            command=command,
+            permissive=True,
+            roles=(declared.keyhole_role,),
+            using_sql="true",
+            check_sql="true" if command == "ALL" else None,
+        )
         if policy != expected:
             yield table, f"needs exactly the policy 'keyhole' FOR {command} TO {declared.keyhole_role} USING (true)"
 

@@ -24,9 +24,8 @@ def row_security_is_forced(facts: Facts, declared: Declared) -> Iterator[Problem
 def tenant_column_is_a_uuid_and_not_null(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """A row without a tenant would be nobody's, and a foreign key with NULL in it is never checked."""
     for table in tenant_tables(facts, declared):
-        column = next(c for c in table.columns if c.name == "tenant_id")
-        if column.type != "uuid" or not column.not_null:
-            yield table.name, f"has a tenant_id of type {column.type}: make it uuid NOT NULL"
+        if table.tenant_type != "uuid NOT NULL":
+            yield table.name, f"has a tenant_id of type {table.tenant_type}: make it uuid NOT NULL"
 
 
 def primary_key_leads_with_the_tenant(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -44,7 +43,7 @@ def unique_keys_hold_within_a_tenant(facts: Facts, declared: Declared) -> Iterat
         if key.relation in tables and "tenant_id" not in key.columns and key.name not in declared.unique:
             yield (
                 key.name,
-                f"is unique across tenants ({', '.join(key.columns)}): put tenant_id first, or declare it with a reason",
+                f"is unique across tenants ({', '.join(key.columns)}): put tenant_id first, or declare it",
             )
 
 
@@ -70,8 +69,8 @@ def rows_belong_to_a_known_tenant(facts: Facts, declared: Declared) -> Iterator[
         more = {key.relation for key in facts.foreign_keys if key.referenced in anchored} - anchored
         more |= {name for name, table in tables.items() if table.is_partition and table.parent in anchored} - anchored
         anchored, grown = anchored | more, bool(more)
-    for name in sorted(tables.keys() - anchored):
-        yield name, "refers to no tenant: REFERENCES mainstay.tenants, or a table that does"
+    for name in sorted(tables.keys() - anchored - declared.unanchored.keys()):
+        yield name, "refers to no tenant: REFERENCES mainstay.tenants or a table that does, or declare it with a reason"
 
 
 def tables_are_logged_and_local(facts: Facts, declared: Declared) -> Iterator[Problem]:

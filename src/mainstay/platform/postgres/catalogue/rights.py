@@ -27,12 +27,12 @@ def nobody_has_rights_past_the_policies(facts: Facts, declared: Declared) -> Ite
 
 def only_known_roles_have_rights(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """The runtime role, the keyhole's role and the owner; what else needs access becomes one of them."""
-    known = {PUBLIC, declared.runtime_role, declared.keyhole_role, *(owner for _, owner in facts.owners)}
+    known = {PUBLIC, declared.runtime_role, declared.keyhole_role, *facts.owner_roles()}
     for grant in facts.grants:
         if grant.kind != "schema" and grant.grantee not in known:
             yield (
                 _place(grant),
-                f"lets {grant.grantee} {grant.privilege}: revoke it, or make that role a member of {declared.runtime_role}",
+                f"lets {grant.grantee} {grant.privilege}: revoke it, or put that role into {declared.runtime_role}",
             )
 
 
@@ -78,7 +78,7 @@ def append_only_rows_have_no_other_rights(facts: Facts, declared: Declared) -> I
 
 def append_only_rows_are_guarded(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """A trigger binds the owner too; ENABLE ALWAYS keeps it on while changes are replicated."""
-    wanted = frozenset({"UPDATE", "DELETE", "TRUNCATE"})
+    wanted = ("DELETE", "TRUNCATE", "UPDATE")
     guards = {
         trigger.relation
         for trigger in facts.triggers
@@ -126,7 +126,7 @@ def owners_are_bound_by_row_security(facts: Facts, declared: Declared) -> Iterat
 
 def one_role_owns_all_tables(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """The owner of the schema owns what is in it; a second owner could switch off what the first switched on."""
-    owners = dict(facts.owners)
+    owners = {owner.schema: owner.role for owner in facts.owners}
     for table in tenant_tables(facts, declared):
         if table.owner != owners.get(table.schema):
             yield (

@@ -26,7 +26,7 @@ def serving_roles_have_no_powers(facts: Facts, declared: Declared) -> Iterator[P
 
 def serving_roles_are_in_no_strong_role(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """Membership in an owner, in the keyhole or in a role that reads everything passes by the policies."""
-    owners = {relation.owner for relation in facts.relations} | {owner for _, owner in facts.owners}
+    owners = {relation.owner for relation in facts.relations} | facts.owner_roles()
     strong = {role.name for role in facts.roles if role.powers} | owners | {declared.keyhole_role}
     for role in _serving(facts, declared):
         for other in sorted(role.memberships):
@@ -41,7 +41,7 @@ def serving_roles_own_nothing(facts: Facts, declared: Declared) -> Iterator[Prob
     """An owner may switch row security off."""
     serving = {role.name for role in _serving(facts, declared)} - {declared.keyhole_role}
     owned = [(r.name, r.owner) for r in facts.relations] + [(f.name, f.owner) for f in facts.functions]
-    owned += [(name or "the database", owner) for name, owner in facts.owners]
+    owned += [(owner.schema or "the database", owner.role) for owner in facts.owners]
     for name, owner in owned:
         if owner in serving:
             yield name, f"belongs to {owner}, which serves tenants: ALTER … OWNER TO the owner of the schema"
@@ -49,32 +49,32 @@ def serving_roles_own_nothing(facts: Facts, declared: Declared) -> Iterator[Prob
 
 def only_the_owner_is_in_the_keyhole(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """Roles belong to the whole server: the owner of another database in it must not be able to enter this one."""
-    owners = {owner for _, owner in facts.owners}
+    owners = facts.owner_roles()
     for role in facts.roles:
         if declared.keyhole_role in role.memberships and role.connects and role.name not in owners:
             yield (
                 role.name,
-                f"is a member of {declared.keyhole_role} and may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC, or the membership",
+                f"is in {declared.keyhole_role} and may connect: revoke that, or CONNECT ON DATABASE … FROM PUBLIC",
             )
 
 
 def extensions_are_listed(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """An extension brings functions that no policy binds; some open connections of their own."""
-    for name in facts.extensions:
+    for name in facts.names_of("extension"):
         if name not in declared.extensions:
             yield name, "is an extension that is not declared: drop it, or declare it after reading what it opens"
 
 
 def no_door_leads_to_other_databases(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """Through a foreign server the rows of this or another database are reached as another role."""
-    for name in facts.foreign_servers:
+    for name in facts.names_of("foreign server"):
         yield name, "is a foreign server: drop it"
 
 
 def _serving(facts: Facts, declared: Declared) -> list[Role]:
     """The runtime role, whoever is in it and does not own the schema, and the keyhole's role."""
     names = (declared.runtime_role, declared.keyhole_role)
-    owners = {owner for _, owner in facts.owners}
+    owners = facts.owner_roles()
     return [
         role
         for role in facts.roles

@@ -77,10 +77,11 @@ class Graph:
 def encoder(graph: Graph, tensors: Tensors) -> onnx.ModelProto:
     """Return the encoder made of `tensors`, with the linear layers as `graph` makes them."""
     shape = graph.node("Shape", "token_ids")
+    tokens = graph.node("Gather", shape, graph.constant(np.array([1])))
     by_text = graph.node("Concat", shape, graph.constant(np.array([DIMENSIONS])), axis=0)
     # Everything but attention works on rows of tokens, whichever text they belong to.
     by_token = graph.constant(np.array([-1, DIMENSIONS]))
-    rows = graph.node("Reshape", _embeddings(graph, tensors, shape), by_token)
+    rows = graph.node("Reshape", _embeddings(graph, tensors, tokens), by_token)
     rows = graph.norm(rows, tensors, "embeddings.LayerNorm")
     for number in range(LAYERS):
         layer = f"encoder.layer.{number}"
@@ -89,16 +90,16 @@ def encoder(graph: Graph, tensors: Tensors) -> onnx.ModelProto:
         hidden = _linear(graph, tensors, f"{layer}.intermediate.dense", rows)
         hidden = graph.node("Gelu", hidden, domain=MICROSOFT)
         rows = _add_and_norm(graph, tensors, f"{layer}.output", rows, hidden, after_gelu=True)
-    tokens_axis = graph.constant(np.array([1]))
-    pooled = graph.node("ReduceMean", graph.node("Reshape", rows, by_text), tokens_axis, keepdims=0)
+    # The mean but for its length, which does not matter here. ReduceMean gives one text and many other last bits.
+    ones = graph.node("ConstantOfShape", tokens, value=numpy_helper.from_array(np.ones(1, dtype=np.float32)))
+    pooled = graph.node("MatMul", ones, graph.node("Reshape", rows, by_text))
     return graph.model(graph.node("LpNormalization", pooled, axis=-1, p=2))
 
 
-def _embeddings(graph: Graph, tensors: Tensors, shape: str) -> str:
+def _embeddings(graph: Graph, tensors: Tensors, tokens: str) -> str:
     words = graph.rows_of(tensors["embeddings.word_embeddings.weight"], "token_ids")
     # There is one segment only, so its embedding is made part of the positions'.
     positions = tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
-    tokens = graph.node("Gather", shape, graph.constant(np.array([1])))
     return graph.node(
         "Add", words, graph.node("Slice", graph.constant(positions), graph.constant(np.array([0])), tokens)
     )

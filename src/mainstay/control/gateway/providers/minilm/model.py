@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mainstay.control.gateway.models import Embeddings, Vectors
 from mainstay.control.gateway.providers.minilm.cache import built_graph
@@ -68,7 +69,7 @@ class MiniLm:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _embed(self, texts: Sequence[str]) -> Embeddings:
-        token_ids: list[list[int]] = [[] for _ in texts]
+        token_ids = [np.empty(0, dtype=np.int64)] * len(texts)
         vectors: Vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
 
         def tokenize(numbers: range) -> None:
@@ -76,7 +77,7 @@ class MiniLm:
                 token_ids[number] = _cut(ids)
 
         def run(numbers: list[int]) -> None:
-            vectors[numbers] = self._session.run(np.array([token_ids[number] for number in numbers], dtype=np.int64))
+            vectors[numbers] = self._session.run(np.stack([token_ids[number] for number in numbers]))
 
         slices = (
             range(start, min(start + _TOKENIZE_TEXTS, len(texts))) for start in range(0, len(texts), _TOKENIZE_TEXTS)
@@ -116,21 +117,29 @@ def runs_of(lengths: Sequence[int]) -> list[list[int]]:
     return runs
 
 
-def _cut(token_ids: list[int]) -> list[int]:
+def _cut(token_ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keep the last token, which marks the end, as in training."""
     if len(token_ids) <= INPUT_TOKENS_MAX:
         return token_ids
-    return [*token_ids[: INPUT_TOKENS_MAX - 1], token_ids[-1]]
+    return np.append(token_ids[: INPUT_TOKENS_MAX - 1], token_ids[-1])
 
 
 def _require_embeddable(texts: Sequence[str]) -> None:
     if not 0 < len(texts) <= TEXTS_MAX:
         raise Invalid(f"A call embeds 1 to {TEXTS_MAX} texts, not {len(texts)}: split them over calls.", param="input")
     for number, text in enumerate(texts):
-        if not text.strip():
-            raise Invalid(f"Text {number} (counted from 0) is empty: leave it out.", param="input")
-        if len(text) > TEXT_CHARS_MAX:
-            raise Invalid(
-                f"Text {number} (counted from 0) has {len(text)} characters, at most {TEXT_CHARS_MAX} are read: split it.",
-                param="input",
-            )
+        complaint = _complaint(text)
+        if complaint:
+            raise Invalid(f"Text {number} (counted from 0) {complaint}.", param="input")
+
+
+def _complaint(text: str) -> str | None:
+    if not text.strip():
+        return "is empty: leave it out"
+    if len(text) > TEXT_CHARS_MAX:
+        return f"has {len(text)} characters, more than {TEXT_CHARS_MAX}: split it"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"has half of a surrogate pair at character {error.start}, which is no text: remove it"
+    return None

@@ -55,7 +55,7 @@ class Int8Graph(Graph):
         return self.node("Add", self.node("Mul", product, steps), self.constant(bias))
 
     def _steps(self, rows: str) -> str:
-        """Return the distance of two levels, per row. No row is all zeros: each is a layer norm or a mix of biased values."""
+        # The distance of two levels. No row is all zeros: each is a layer norm, or a mix of values with a bias.
         largest = self.node("ReduceMax", self.node("Abs", rows), self.last_axis, keepdims=1)
         return self.node("Mul", largest, self.constant(np.float32(1 / (_LEVEL_MAX - _MIDDLE_LEVEL))))
 
@@ -66,6 +66,6 @@ class Int8Graph(Graph):
 
 
 def quantise(values: Floats, *, axis: int, level_max: int) -> tuple[NDArray[np.int8], Floats]:
-    """Return levels within ±`level_max`, and scales along `axis` (kept, of length 1): levels · scales is nearly `values`."""
+    """Return levels within ±`level_max`, and scales of length 1 along `axis`; their product is nearly `values`."""
     scales = np.abs(values).max(axis=axis, keepdims=True) / np.float32(level_max)
     return np.rint(values / scales).astype(np.int8), scales
