@@ -122,27 +122,38 @@ async def loop_until_empty(bench: Bench, jobs: int) -> None:
             left -= len(claimed)
 
 
-async def rate(jobs: int, act: Callable[[], Awaitable[None]]) -> float:
-    """Return how many jobs a second `act` gets through."""
-    began = time.perf_counter()
+async def measure(figures: dict[str, float], name: str, jobs: int, act: Callable[[], Awaitable[None]]) -> None:
+    """Note how many jobs a second `act` gets through, and the milliseconds of this process's CPU that one takes."""
+    began, began_cpu = time.perf_counter(), time.process_time()
     await act()
-    return jobs / (time.perf_counter() - began)
+    figures[name] = jobs / (time.perf_counter() - began)
+    figures[f"{name}, CPU ms"] = (time.process_time() - began_cpu) * 1000 / jobs
 
 
 async def measure_round(bench: Bench, jobs: int) -> dict[str, float]:
     """Measure everything once."""
     figures: dict[str, float] = {}
-    figures["enqueue"] = await rate(jobs, lambda: enqueue_each(bench, NOOP, jobs))
-    figures["no-op"] = await rate(jobs, lambda: work_until_empty(bench))
+    await measure(figures, "enqueue", jobs, lambda: enqueue_each(bench, NOOP, jobs))
+    await measure(figures, "no-op", jobs, lambda: work_until_empty(bench))
     figures["no-op, enqueue + run"] = 1 / (1 / figures["enqueue"] + 1 / figures["no-op"])
     await enqueue_together(bench, ROW, jobs)
-    figures["one row"] = await rate(jobs, lambda: work_until_empty(bench))
+    await measure(figures, "one row", jobs, lambda: work_until_empty(bench))
     await bench.superuser.executemany(
         "INSERT INTO public.loop_jobs (id, payload) VALUES ($1, '{}')", [(new_id(),) for _ in range(jobs)]
     )
-    figures["one row, loop"] = await rate(jobs, lambda: loop_until_empty(bench, jobs))
+    await measure(figures, "one row, loop", jobs, lambda: loop_until_empty(bench, jobs))
     figures["one row / loop"] = figures["one row"] / figures["one row, loop"]
     return figures
+
+
+def print_figures(figures: dict[str, float]) -> None:
+    """Print rates with the CPU time beside them."""
+    for name, figure in figures.items():
+        if "/" in name:
+            print(f"{name:24} {figure:10,.2f}")
+        elif "CPU" not in name:
+            cpu_ms = figures.get(f"{name}, CPU ms")
+            print(f"{name:24} {figure:10,.0f} jobs/s" + (f"   {cpu_ms:.2f} ms CPU a job" if cpu_ms else ""))
 
 
 async def measure_pickup(bench: Bench, jobs: int) -> tuple[Sequence[float], Sequence[float]]:
@@ -181,15 +192,12 @@ async def main(jobs: int, rounds: int, finished: int) -> None:
         tenant = await make_tenant(owner)
         database = await Database.connect(urls.app, POOL)
         bench = Bench(urls, database, superuser, tenant.admin)
-        print(
-            f"{await superuser.fetchval('SELECT version()')}".split(" on ")[0],
-            f"| {CONCURRENCY} slots, {jobs} jobs a round",
-        )
+        version = await superuser.fetchval("SHOW server_version")
+        print(f"PostgreSQL {version}, {CONCURRENCY} slots, {jobs} jobs a round, {rounds} rounds, medians")
         await measure_round(bench, 64)
         found = [await measure_round(bench, jobs) for _ in range(rounds)]
         empty = {name: statistics.median(figures[name] for figures in found) for name in found[0]}
-        for name, figure in empty.items():
-            print(f"{name:24} {figure:10,.2f}" if "/" in name else f"{name:24} {figure:10,.0f} jobs/s")
+        print_figures(empty)
         pickups, commits = await measure_pickup(bench, 300)
         middle, last = len(pickups) // 2, len(pickups) * 99 // 100
         print(f"{'pickup':24} {pickups[middle]:10.2f} ms p50, {pickups[last]:.2f} ms p99 after the commit")

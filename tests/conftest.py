@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="mainstay-tests-", dir="/tmp"))
     folder.chmod(0o711)
     # What a test loses in a crash of the machine nobody misses.
-    cluster = EmbeddedCluster(folder / "postgres", {"fsync": "off", "synchronous_commit": "off", "max_connections": "100"})
+    settings = {"fsync": "off", "synchronous_commit": "off", "max_connections": "100"}
+    cluster = EmbeddedCluster(folder / "postgres", settings)
     cluster.start(deadline_s=60)
     os.environ[GIVEN_URL] = cluster.superuser_url
     config.add_cleanup(lambda: _end(cluster, folder))
@@ -89,7 +90,9 @@ async def other_tenant(owner_database: Database) -> TestTenant:
 @pytest.fixture(scope="session")
 def models_folder() -> Path:
     """Where the embedding model is built once for all test processes and runs."""
-    return Path(tempfile.gettempdir()) / "mainstay-test-models"
+    folder = Path(tempfile.gettempdir()) / "mainstay-test-models"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         return home.expanduser().resolve()
 
     @property
+    def key_file(self) -> Path:
+        """Return where the key lies that the command line reads by itself."""
+        return self.home / "keys" / "demo.key"
+
+    @property
     def serving_url(self) -> str | None:
         """Return the URL of the database as the server and worker reach it."""
         chosen = self.app_database_url or self.database_url

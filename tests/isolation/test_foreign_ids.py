@@ -130,13 +130,13 @@ async def _things(member: Member, *, beside: bool) -> Things:
     name = f"store-{canary}"
     if beside:
         # Pages are cut by an older neighbour, so that `after` has something to show its owner.
-        await member.add(f"old-{canary}.txt", f"The older code of {canary} is seven.", store_id=await member.make_store(name))
+        await member.add(
+            f"old-{canary}.txt", f"The older code of {canary} is seven.", store_id=await member.make_store(name)
+        )
     store_id = await member.make_store(name)
     added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
-    return Things(
-        canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"]
-    )
+    return Things(canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"])
 
 
 def _comparable(response: httpx2.Response, things: Things) -> tuple[int, str]:
@@ -158,7 +158,7 @@ async def test_every_operation_stands_in_the_table(system: TestSystem) -> None:
 async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operation: str) -> None:
     owner, stranger = await system.member("owner"), await system.member("owner")
     things = await _things(owner, beside=True)
-    method = operation.split()[0]
+    method = operation.split(maxsplit=1)[0]
     unknown = things.unknown()
     for call in NAMING[operation]:
         path, options = call(things)
@@ -181,7 +181,7 @@ async def test_customer_cannot_reach_what_another_customer_owns(system: TestSyst
     if operation == "GET /v1/audit":
         return await _denied(other, operation)
     things = await _things(owner, beside=True)
-    method = operation.split()[0]
+    method = operation.split(maxsplit=1)[0]
     for call in NAMING[operation]:
         path, options = call(things)
         foreign = await other.http.request(method, path, **options)

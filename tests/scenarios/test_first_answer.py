@@ -74,7 +74,10 @@ async def test_question_without_support_is_refused(system: TestSystem) -> None:
     member = await system.member()
     store_id = await member.make_store()
     await member.add("heron.md", HANDBOOK, store_id=store_id)
-    body = {"input": "Who won the chess olympiad in 1972?", "tools": [{"type": "file_search", "vector_store_ids": [store_id]}]}
+    body = {
+        "input": "Who won the chess olympiad in 1972?",
+        "tools": [{"type": "file_search", "vector_store_ids": [store_id]}],
+    }
     answer = await member.call("POST", "/v1/responses", json=body)
     assert answer["answered"] is False
     assert "don't know" in answer["output"][1]["content"][0]["text"]

@@ -101,7 +101,9 @@ async def test_history_is_kept_by_each_name_of_a_conversation(system: TestSystem
         model="assistant/default", input="And what is it for a single crossing?", metadata={"conversation_id": "x"}
     )
     third = await client.responses.create(model="assistant/default", input="And in winter?", conversation=conversation)
-    assert {second.conversation and second.conversation.id, third.conversation and third.conversation.id} == {conversation}
+    assert {second.conversation and second.conversation.id, third.conversation and third.conversation.id} == {
+        conversation
+    }
     assert "4.20" in third.output_text, "the question alone has no word of the ferry; the history does"
     with pytest.raises(BadRequestError, match="Name the conversation once"):
         await client.responses.create(

@@ -79,7 +79,7 @@ async def outcome(connection: asyncpg.Connection, statement: str) -> type[Except
 
 def refusals(statement: str) -> tuple[type[Exception], ...]:
     """Return the error of the trigger on append-only tables, which may come before any policy is asked."""
-    guarded = statement.split()[0] in ("UPDATE", "DELETE") and any(
+    guarded = statement.split(maxsplit=1)[0] in ("UPDATE", "DELETE") and any(
         table in statement for table in declared().append_only
     )
     return (asyncpg.InsufficientPrivilegeError,) if guarded else ()

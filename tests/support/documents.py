@@ -84,7 +84,10 @@ def make_xlsx(sheets: Mapping[str, list[list[str | float]]]) -> bytes:
         "[Content_Types].xml": _CONTENT_TYPES,
         "_rels/.rels": _relations([("r1", "officeDocument", "xl/workbook.xml")]),
         "xl/_rels/workbook.xml.rels": _relations(
-            [*((f"s{i}", "worksheet", f"sheet{i}.xml") for i in range(len(sheets))), ("t", "sharedStrings", "strings.xml")]
+            [
+                *((f"s{i}", "worksheet", f"sheet{i}.xml") for i in range(len(sheets))),
+                ("t", "sharedStrings", "strings.xml"),
+            ]
         ),
         "xl/workbook.xml": _xml(
             f'<workbook xmlns="{_SHEETS}" xmlns:r="{_RELATIONS}"><sheets>'
@@ -112,7 +115,9 @@ def make_pdf(pages: list[list[str]], outline: list[tuple[str, int]] | None = Non
     objects[1] = f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode()
     objects[2] = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
     for i, lines in enumerate(pages):
-        content = b"BT /F1 11 Tf 50 780 Td 14 TL " + b" ".join(b"(" + _escaped(line) + b") Tj T*" for line in lines) + b" ET"
+        content = (
+            b"BT /F1 11 Tf 50 780 Td 14 TL " + b" ".join(b"(" + _escaped(line) + b") Tj T*" for line in lines) + b" ET"
+        )
         objects[page_number[i] - 1] = (
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {page_number[i] + 1} 0 R "
             "/Resources << /Font << /F1 3 0 R >> >> >>"
@@ -120,7 +125,9 @@ def make_pdf(pages: list[list[str]], outline: list[tuple[str, int]] | None = Non
         objects[page_number[i]] = b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)
     if outline:
         first, last = outline_number + 1, outline_number + len(outline)
-        objects[outline_number - 1] = f"<< /Type /Outlines /First {first} 0 R /Last {last} 0 R /Count {len(outline)} >>".encode()
+        objects[outline_number - 1] = (
+            f"<< /Type /Outlines /First {first} 0 R /Last {last} 0 R /Count {len(outline)} >>".encode()
+        )
         for i, (title, index) in enumerate(outline):
             number = outline_number + 1 + i
             following = f" /Next {number + 1} 0 R" if number < last else ""

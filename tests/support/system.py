@@ -101,7 +101,6 @@ async def running_system(
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)
-    models.mkdir(exist_ok=True)
     settings = Settings(MAINSTAY_HOME=home, MAINSTAY_APP_DATABASE_URL=urls.app, **(environment or {}))  # type: ignore[arg-type]
     config = uvicorn.Config(
         create_app(settings, open_server), host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on"
@@ -132,7 +131,7 @@ async def _work(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _address(server: uvicorn.Server, serving: asyncio.Task[None]) -> str:
     async with asyncio.timeout(READY_DEADLINE_S):
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110  (uvicorn has no event for it)
             if serving.done():
                 serving.result()
                 raise AssertionError("the server ended before it had started")

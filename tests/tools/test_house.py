@@ -88,7 +88,7 @@ FAULTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("slice_door", {"src/mainstay/edge/server/app.py": "from mainstay.control.things import store\n"}),
     ("import_home", {IN_SLICE: "import asyncpg\n"}),
     ("import_home", {IN_SLICE: "def f() -> None:\n    from onnxruntime import InferenceSession  # Heavy.\n"}),
-    ("import_home", {"src/mainstay/edge/server/app.py": "from mainstay.sdk.client import Client\n"}),
+    ("import_home", {"src/mainstay/edge/server/app.py": "import obstore.store\n"}),
     ("import_inside", {"tools/run.py": "def f() -> None:\n    import json\n"}),
     ("import_inside", {"tests/test_b.py": "def f() -> None:\n    x = 1\n    from json import loads\n"}),
     ("environment_read", {IN_SLICE: "import os\nHOME = os.environ['HOME']\n"}),

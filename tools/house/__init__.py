@@ -83,14 +83,9 @@ def check(tree: Tree, exceptions: Mapping[str, Mapping[str, str]]) -> list[Findi
                 findings.append(finding)
             else:
                 used.add((rule.__name__, excuse))
-    for name, excuses in exceptions.items():
-        for path in excuses:
-            if (name, path) not in used:
-                findings.append(
-                    Finding(
-                        path, 1, "idle_exception", f"is excused from {name} and breaks it nowhere: strike the excuse"
-                    )
-                )
+    for name, path in sorted({(name, path) for name in exceptions for path in exceptions[name]} - used):
+        sentence = f"is excused from {name} and breaks it nowhere: strike the excuse"
+        findings.append(Finding(path, 1, "idle_exception", sentence))
     return findings
 
 

@@ -9,7 +9,7 @@ _BROAD = frozenset({"Exception", "BaseException"})
 
 
 def broad_handler(tree: Tree) -> Iterator[Finding]:
-    """Catching everything hides faults of our own; the edge alone must answer them. Tidying up and raising is no catch."""
+    """Catching everything hides faults of our own; the edge alone answers them. Tidying up and raising is no catch."""
     for source in tree.python("src/", "tools/", "bench/"):
         if source.path.startswith("src/mainstay/edge/"):
             continue

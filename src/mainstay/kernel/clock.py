@@ -1,4 +1,4 @@
-"""Time as a collaborator, so that a test can hold it still; where order or leases depend on it, the database's counts."""
+"""Time as a collaborator, so that a test can hold it still; for order and leases the database's clock counts."""
 
 import time
 from datetime import UTC, datetime

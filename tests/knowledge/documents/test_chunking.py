@@ -1,6 +1,7 @@
 """Chunks: exact, complete, small enough, and cut where a reader would cut."""
 
 import hashlib
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -49,7 +50,9 @@ def assert_sound(document: ParsedDocument, chunks: list[Chunk], limits: ChunkLim
 
 
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30)
-separators = st.sampled_from([" ", "\n", "\r\n", "\n\n", "\t", ". ", "\u3000", "\u2028", "\n# ", "\n- ", "\n```\n", " | ", "😀"])
+separators = st.sampled_from(
+    [" ", "\n", "\r\n", "\n\n", "\t", ". ", "\u3000", "\u2028", "\n# ", "\n- ", "\n```\n", " | ", "😀"]
+)
 texts = st.lists(st.one_of(words, separators, st.just(SENTENCE * 5), st.just("漢字" * 60)), max_size=60).map("".join)
 
 
@@ -61,7 +64,7 @@ def documents(draw: st.DrawFn) -> ParsedDocument:
     cuts = sorted(draw(st.lists(offsets, max_size=6))) if text else []
     headings = tuple(Heading(draw(st.integers(1, 6)), draw(words), start) for start in starts)
     bounds = [0, *cuts, len(text)]
-    pages = tuple(Page(i + 1, a, b) for i, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))) if cuts else ()
+    pages = tuple(Page(i + 1, a, b) for i, (a, b) in enumerate(itertools.pairwise(bounds))) if cuts else ()
     return ParsedDocument(text, "text/plain", draw(st.sampled_from(KINDS)), "t", pages, headings)
 
 
@@ -121,7 +124,10 @@ def test_small_sections_of_one_parent_share_a_chunk() -> None:
 
 
 def test_rows_of_a_sheet_are_whole_and_sheets_stay_apart() -> None:
-    rows: list[list[str | float]] = [["Part", "Name", "Price"], *([f"A-{n}", f"Wheel number {n}", n * 1.5] for n in range(100))]
+    rows: list[list[str | float]] = [
+        ["Part", "Name", "Price"],
+        *([f"A-{n}", f"Wheel number {n}", n * 1.5] for n in range(100)),
+    ]
     document = parse(make_xlsx({"Parts": rows, "Other": [["x", "y"], ["z", "w"]]}), "a.xlsx", None, ParseLimits())
     chunks = chunk(document)
     assert_sound(document, chunks)
@@ -144,8 +150,8 @@ def test_overlap_is_tunable_for_each_kind() -> None:
     document = text_document(SENTENCE * 100)
     limits = ChunkLimits({**RULES, "text": replace(RULES["text"], overlap_tokens=40)})
     overlapping, plain = chunk(document, limits), chunk(document)
-    assert all(a.end_char > b.start_char for a, b in zip(overlapping, overlapping[1:], strict=False))
-    assert all(a.end_char <= b.start_char for a, b in zip(plain, plain[1:], strict=False))
+    assert all(a.end_char > b.start_char for a, b in itertools.pairwise(overlapping))
+    assert all(a.end_char <= b.start_char for a, b in itertools.pairwise(plain))
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\r\n"])

@@ -15,7 +15,7 @@ from mainstay.knowledge.retrieval.postings import (
 )
 from mainstay.knowledge.retrieval.terms import ChunkTerms
 
-KEY_OF_TIDE = 0
+KEY_OF_TIDE = 7_757_170_626_197_608_819
 
 pairs = st.lists(st.tuples(st.integers(0, 2**KEY_BITS - 1), st.integers(0, 2**62)), max_size=400, unique=True)
 

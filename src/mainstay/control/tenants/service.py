@@ -3,13 +3,11 @@
 import re
 from uuid import UUID
 
-import asyncpg
-
 from mainstay.control.tenants import store
 from mainstay.control.tenants.errors import InvalidTenantName, TenantExists
 from mainstay.control.tenants.models import Tenant
 from mainstay.kernel.errors import NotFound
-from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx
+from mainstay.platform.postgres import KeyholeTx, ReadTx, UniqueViolation, WriteTx
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -18,12 +16,13 @@ async def create(tx: WriteTx, name: str) -> None:
     """Create the tenant of the scope under `name`; raises InvalidTenantName or TenantExists."""
     if not _NAME.fullmatch(name):
         raise InvalidTenantName(
-            f"'{name[:80]}' is no tenant name: use 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit.",
+            f"'{name[:80]}' is no tenant name: use 1 to 63 lower-case letters, digits and dashes,"
+            " beginning with a letter or digit.",
             param="name",
         )
     try:
         await store.insert(tx, name)
-    except asyncpg.UniqueViolationError:
+    except UniqueViolation:
         raise TenantExists(f"A tenant named '{name}' exists already; choose another name.", param="name") from None
 
 

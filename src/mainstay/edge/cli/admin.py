@@ -1,15 +1,16 @@
 """`mainstay tenants create` and `keys create`: maintenance as the owner of the schema, on the machine itself."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from mainstay.config import Settings, load_settings
-from mainstay.control.access.models import Role
 from mainstay.edge.cli.output import JsonFlag, console, print_json
-from mainstay.edge.maintain import create_key, create_tenant, embedded_owner_url, resolve_urls
 from mainstay.kernel.ids import encode_id
+
+# The roles of `control.access`, written out so that the command line starts without the packages of the server.
+Role = Literal["owner", "admin", "reviewer", "engineer", "product", "customer", "service"]
 
 tenants = typer.Typer(no_args_is_help=True, help="Make tenants.")
 keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
@@ -18,6 +19,9 @@ keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
 @tenants.command("create")
 def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
     """Make a tenant, with the key of its first owner, which is shown this once."""
+    # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
+    from mainstay.edge.maintain import create_tenant
+
     made = asyncio.run(create_tenant(owner_url(load_settings()), name))
     if as_json:
         print_json(
@@ -44,6 +48,9 @@ def create_key_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key for a new principal of a tenant; the key is shown this once."""
+    # Imported here for the same reason.
+    from mainstay.edge.maintain import create_key
+
     made = asyncio.run(
         create_key(owner_url(load_settings()), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
     )
@@ -65,6 +72,9 @@ def create_key_command(
 
 def owner_url(settings: Settings) -> str:
     """Return the URL of the schema's owner, of the running system or of the database that was given."""
+    # Imported here for the same reason.
+    from mainstay.edge.maintain import embedded_owner_url, resolve_urls
+
     given = settings.database_url.get_secret_value() if settings.database_url else None
     if given is None:
         return embedded_owner_url(settings.home)

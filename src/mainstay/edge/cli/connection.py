@@ -1,8 +1,8 @@
 """How the command line reaches the system: the address of what runs, and the key that lies in the home folder."""
 
+import json
+
 from mainstay.config import Settings, load_settings
-from mainstay.edge.maintain import key_path
-from mainstay.edge.up.state import HomePaths, load_state
 from mainstay.kernel.errors import MainstayError
 from mainstay.sdk import Client
 
@@ -24,15 +24,18 @@ def address_of(settings: Settings) -> str:
     """Return MAINSTAY_URL, or the address of what runs on the home, or the one where it would run."""
     if settings.url:
         return settings.url.rstrip("/")
-    state = load_state(HomePaths(settings.home).state)
-    return state.address if state else f"http://{settings.host}:{settings.port}"
+    # Read as JSON and not through `edge.up`, whose imports would cost each command half a second.
+    try:
+        return json.loads((settings.home / "run" / "state.json").read_text())["address"]
+    except (OSError, ValueError, KeyError):
+        return f"http://{settings.host}:{settings.port}"
 
 
 def key_of(settings: Settings) -> str:
     """Return MAINSTAY_API_KEY, or the key in the home folder."""
     if settings.key:
         return settings.key.get_secret_value()
-    file = key_path(settings.home)
+    file = settings.key_file
     if not file.exists():
         raise NoKey(f"There is no key in {file}: start the system with `mainstay up`, or set MAINSTAY_API_KEY.")
     return file.read_text().strip()

@@ -160,7 +160,9 @@ def _print(store: str, ended: Sequence[Ingested]) -> None:
     refused = [one for one in ended if one.status != "completed"]
     unchanged = sum(one.unchanged for one in ended)
     if refused:
-        print_table(["file", "state", "reason"], [(one.path, one.status, one.reason) for one in refused], folded="reason")
+        print_table(
+            ["file", "state", "reason"], [(one.path, one.status, one.reason) for one in refused], folded="reason"
+        )
         console.print()
     done = len(ended) - len(refused)
     console.print(

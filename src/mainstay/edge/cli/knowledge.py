@@ -82,7 +82,7 @@ def _print_citations(answer: dict[str, Any]) -> None:
 def explain(
     answer: Annotated[str, typer.Argument(help="The id of an answer, as `ask` prints it.")], as_json: JsonFlag = False
 ) -> None:
-    """Show an answer's receipt: its passages with their scores, what it took, and whether a source has changed since."""
+    """Show an answer's receipt: passages with scores, what it took, and whether a source has changed since."""
     with connect() as client:
         receipt = client.call("GET", f"/v1/answers/{answer}/receipt")
     if as_json:

@@ -38,7 +38,15 @@ def _group(one: dict[str, Any]) -> list[Any]:
 
 def _call(one: dict[str, Any]) -> list[Any]:
     tokens = [one["input_tokens"], one["output_tokens"]]
-    return [moment(one["at"]), one["feature"], one["model"], *tokens, one["latency_ms"], one["cost_usd"], one["request_id"]]
+    return [
+        moment(one["at"]),
+        one["feature"],
+        one["model"],
+        *tokens,
+        one["latency_ms"],
+        one["cost_usd"],
+        one["request_id"],
+    ]
 
 
 def audit(limit: Limit = 20, as_json: JsonFlag = False) -> None:

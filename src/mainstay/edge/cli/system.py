@@ -4,17 +4,15 @@ import asyncio
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mainstay.config import Settings, load_settings
-from mainstay.edge.cli.output import console, JsonFlag, console, print_json, print_table
-from mainstay.edge.maintain import key_path, prepare, resolve_urls
-from mainstay.edge.up import UpSettings
-from mainstay.edge.up import down as down_system
-from mainstay.edge.up import status as system_status
-from mainstay.edge.up import up as up_system
+from mainstay.edge.cli.output import JsonFlag, console, print_json, print_table
+
+if TYPE_CHECKING:
+    from mainstay.edge.up import UpSettings
 
 HOME_DEFAULT = Path("~/.mainstay").expanduser()
 Home = Annotated[Path | None, typer.Option(help="The folder of everything this machine keeps (MAINSTAY_HOME).")]
@@ -30,11 +28,19 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is ready, and leave it running.")] = False,
 ) -> None:
     """Start everything: PostgreSQL, the server and a worker. Ctrl-C stops it."""
+    # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
+    from mainstay.edge.maintain import prepare
+    from mainstay.edge.up import up as up_system
+
     settings = load_settings(home=home, port=port, database_url=database_url)
     raise typer.Exit(up_system(_up_settings(settings, detach=detach), prepare))
 
 
-def _up_settings(settings: Settings, *, detach: bool) -> UpSettings:
+def _up_settings(settings: Settings, *, detach: bool) -> "UpSettings":
+    # Imported here for the same reason.
+    from mainstay.edge.maintain import resolve_urls
+    from mainstay.edge.up import UpSettings
+
     given = settings.database_url.get_secret_value() if settings.database_url else None
     owner = settings.owner_database_url.get_secret_value() if settings.owner_database_url else None
     if given is not None:
@@ -44,34 +50,42 @@ def _up_settings(settings: Settings, *, detach: bool) -> UpSettings:
         home=settings.home,
         port=settings.port,
         host=settings.host,
-        key_file=key_path(settings.home),
+        key_file=settings.key_file,
         environment=dict(os.environ),
         database_url=given,
         owner_database_url=owner,
         detach=detach,
         home_is_default=settings.home == HOME_DEFAULT,
         tries=(
-            'ask "How long is the warranty of the Gale 200?"',
-            "ingest ./my-documents",
-            "status",
+            'ask "How long is the warranty of the Linnet 2?"',
+            'search "battery life in winter"',
+            "usage --by feature",
         ),
     )
 
 
 def down(home: Home = None) -> None:
     """Stop everything that `mainstay up` started."""
+    # Imported here for the same reason.
+    from mainstay.edge.up import down as down_system
+
     raise typer.Exit(down_system(load_settings(home=home).home))
 
 
 def status(home: Home = None, as_json: JsonFlag = False) -> None:
     """Show what runs; the exit code is 0 when the system is ready, else 1."""
+    # Imported here for the same reason.
+    from mainstay.edge.up import status as system_status
+
     found = system_status(load_settings(home=home).home)
     if as_json:
         print_json(asdict(found))
     else:
         state = "ready" if found.ready else "running, not ready" if found.running else "not running"
         console.print(f"Mainstay is {state}" + (f" at {found.address}" if found.address else ""))
-        rows = [(one.name, one.pid, "running" if one.running else "restarting", one.restarts) for one in found.processes]
+        rows = [
+            (one.name, one.pid, "running" if one.running else "restarting", one.restarts) for one in found.processes
+        ]
         if rows:
             print_table(["process", "pid", "state", "restarts"], rows)
     raise typer.Exit(0 if found.ready else 1)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import structlog
 
+from mainstay.config import load_settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import Caller
 from mainstay.edge.maintain.tenants import create_key, create_tenant, find_tenant
@@ -21,11 +22,6 @@ log = structlog.get_logger(__name__)
 
 DEMO_TENANT = "demo"
 SAMPLES_STORE = "samples"
-
-
-def key_path(home: Path) -> Path:
-    """Return where the key lies that the command line reads by itself."""
-    return home / "keys" / "demo.key"
 
 
 async def prepare(owner_url: str, app_url: str, home: Path) -> None:
@@ -48,7 +44,7 @@ async def _login_of(app_url: str) -> str:
 
 async def _ensure_demo(owner_url: str, app_url: str, home: Path) -> None:
     """Make the tenant `demo`, its key in a file of mode 0600, and its sample documents, where they are missing."""
-    file = key_path(home)
+    file = load_settings(home=home).key_file
     tenant_id = await find_tenant(owner_url, DEMO_TENANT)
     if tenant_id is None:
         key = (await create_tenant(owner_url, DEMO_TENANT)).key

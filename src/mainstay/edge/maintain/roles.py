@@ -55,8 +55,8 @@ async def resolve_urls(database_url: str, owner_database_url: str | None, home: 
     finally:
         await connection.close(timeout=5)
     raise UnsafeDatabase(
-        f"The role '{role and role['role']}' may not create Mainstay's schema and its server role here: give it CREATEROLE and"
-        " CREATE on the database, or name the schema's owner in MAINSTAY_OWNER_DATABASE_URL."
+        f"The role '{role and role['role']}' may not create Mainstay's schema and its server role here:"
+        " give it CREATEROLE and CREATE on the database, or name the schema's owner in MAINSTAY_OWNER_DATABASE_URL."
     )
 
 

@@ -117,7 +117,7 @@ def pack(postings: Postings) -> tuple[int, Sequence[Block]]:
     bounds = [*first.tolist(), len(packed)]
     spans = pairwise([*starts.tolist(), len(keys)])
     blocks: list[Block] = []
-    for bucket_no, (start, end) in zip(buckets.tolist(), spans, strict=False):
+    for bucket_no, (start, end) in zip(buckets.tolist(), spans, strict=True):
         blocks += _pack_bucket(bucket_no, keys[start:end].tolist(), bounds[start : end + 1], packed)
     return bits, blocks
 

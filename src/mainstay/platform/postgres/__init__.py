@@ -1,5 +1,7 @@
 """The relational store: transactions of one tenant, SQL by name, migrations, and the posture of the role."""
 
+from asyncpg import UniqueViolationError as UniqueViolation
+
 from mainstay.platform.postgres.database import Database, PoolLimits
 from mainstay.platform.postgres.queries import Query, load_queries
 from mainstay.platform.postgres.transactions import (
@@ -21,6 +23,7 @@ __all__ = [
     "ReadTx",
     "Record",
     "Scope",
+    "UniqueViolation",
     "WriteTx",
     "load_queries",
     "outside_transaction",

@@ -168,7 +168,7 @@ async def _roll_back(connection: Connection) -> None:
         return
     try:
         await connection.execute("ROLLBACK", timeout=5)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  (the caller raises what ended the transaction)
         # The caller raises what ended the transaction; a connection in doubt must not go back to the pool.
         if not _is_lost(connection):
             connection.terminate()

@@ -129,7 +129,8 @@ async def _apply(connection: asyncpg.Connection, files: Sequence[MigrationFile])
         if file.name in present:
             if present[file.name] != file.digest:
                 raise MigrationFailed(
-                    f"Migration '{file.name}' was edited after it was applied: restore the file and put the change into a new one."
+                    f"Migration '{file.name}' was edited after it was applied:"
+                    " restore the file and put the change into a new one."
                 )
             continue
         async with connection.transaction():
@@ -141,6 +142,7 @@ async def _apply(connection: asyncpg.Connection, files: Sequence[MigrationFile])
     newer = sorted(present.keys() - {file.name for file in files})
     if newer:
         raise MigrationFailed(
-            f"The database is newer than this program (it has {newer[-1]}): start the version that made it, or later."
+            f"The database is newer than this program (it has {newer[-1]}):"
+            " start the version that made it, or a later one."
         )
     return Migrated(tuple(applied), len(present))

@@ -46,7 +46,8 @@ async def require_safe_role(url: str) -> None:
         connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise UnsafeDatabase(
-            f"Cannot connect to the database ({error or type(error).__name__}): check the host, port, user and password of DATABASE_URL."
+            f"Cannot connect to the database ({error or type(error).__name__}):"
+            " check the host, port, user and password of DATABASE_URL."
         ) from error
     try:
         row = await connection.fetchrow(_ROLE)
@@ -60,27 +61,36 @@ async def require_safe_role(url: str) -> None:
 def complaint(row: dict[str, object]) -> str | None:
     """Return what is wrong with the role described by `row` (columns of the catalogue query), or None."""
     role = row["role"]
-    two_roles = "use two roles: a plain one in DATABASE_URL for the server, and the owner of the schema in MAINSTAY_OWNER_DATABASE_URL"
+    two_roles = (
+        "use two roles: a plain one in DATABASE_URL for the server,"
+        " and the owner of the schema in MAINSTAY_OWNER_DATABASE_URL"
+    )
     # The owner has CREATEROLE too; that he owns the tables tells more.
     power = next((words for column, words in _POWERS.items() if row[column]), None)
     if power and not row["owned"]:
         return f"The role '{role}' {power} and so may bypass row security; {two_roles}."
     if row["owned"]:
-        return f"The role '{role}' owns {row['owned']} relations of Mainstay and could switch row security off; {two_roles}."
+        owned = f"owns {row['owned']} relations of Mainstay"
+        return f"The role '{role}' {owned} and could switch row security off; {two_roles}."
     if row["strong_roles"]:
-        return f"The role '{role}' is a member of {row['strong_roles']}, which row security does not bind; revoke that, or {two_roles}."
+        strong = f"is a member of {row['strong_roles']}, which row security does not bind"
+        return f"The role '{role}' {strong}; revoke that, or {two_roles}."
     version = int(str(row["version"]))
     major, minor = divmod(version, 10000)
     if major not in MINOR_FLOORS and major < max(MINOR_FLOORS):
         return f"PostgreSQL {major} is too old: Mainstay needs 15 or later."
     if minor < MINOR_FLOORS.get(major, 0):
-        return f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {major}.{MINOR_FLOORS[major]} or later."
+        floor = f"{major}.{MINOR_FLOORS[major]}"
+        return f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {floor} or later."
     return _pgvector_complaint(row["pgvector"])
 
 
 def _pgvector_complaint(found: object) -> str | None:
     if found is None:
-        return "This database has no pgvector: run CREATE EXTENSION vector in it as a superuser (Debian: install postgresql-NN-pgvector first)."
+        return (
+            "This database has no pgvector: run CREATE EXTENSION vector in it as a superuser"
+            " (Debian: install postgresql-NN-pgvector first)."
+        )
     numbers = tuple(int(part) for part in str(found).split(".")[:2])
     if numbers < PGVECTOR_FLOOR:
         return f"pgvector {found} is too old: Mainstay needs {'.'.join(map(str, PGVECTOR_FLOOR))} or later."

@@ -54,7 +54,8 @@ def outside_transaction(port: str) -> None:
     opened = _open_transaction.get()
     if opened is not None:
         raise PortCalledInTransaction(
-            f"'{port}' was called while a {opened} transaction was open; close it first, so that no connection waits for it"
+            f"'{port}' was called while a {opened} transaction was open; close it first,"
+            " so that no connection waits for it"
         )
 
 
@@ -89,9 +90,8 @@ class KeyholeTx:
     def _arguments(self, query: Query, params: Mapping[str, object]) -> list[object]:
         bound = self._bound()
         if bound.keys() & params.keys():
-            raise TypeError(
-                f"query '{query.name}': {sorted(bound.keys() & params.keys())} is bound by the transaction; leave it out"
-            )
+            given = sorted(bound.keys() & params.keys())
+            raise TypeError(f"query '{query.name}': {given} is bound by the transaction; leave it out")
         unknown = params.keys() - set(query.params)
         if unknown:
             raise TypeError(f"query '{query.name}' takes {list(query.params)}, not {sorted(unknown)}")

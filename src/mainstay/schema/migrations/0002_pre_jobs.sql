@@ -147,8 +147,8 @@ BEGIN ATOMIC
 END;
 CALL mainstay.open_keyhole('keyhole.return_jobs(uuid[], uuid[], bigint[])');
 
--- Takes jobs away from workers that let the lease run out. What was lost more than once waits up to a second for
--- each loss, so that a job that kills its worker does not take the same neighbours with it each time.
+-- Takes jobs away from workers that let the lease run out. What was lost more than once waits up to two
+-- seconds, so that a job that kills its worker does not take the same neighbours with it each time.
 CREATE FUNCTION keyhole.rescue_jobs(count_max int)
 RETURNS TABLE (tenant_id uuid, job_id uuid, queue text, state text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -161,7 +161,7 @@ BEGIN ATOMIC
     UPDATE mainstay.jobs j
        SET state = CASE WHEN j.attempt >= j.attempts_max THEN 'failed' ELSE 'queued' END,
            run_at = clock_timestamp() + CASE WHEN j.attempt >= j.attempts_max THEN interval '0'
-                                             ELSE random() * (j.attempt - 1) * interval '1 second' END,
+                                             ELSE random() * least(j.attempt - 1, 2) * interval '1 second' END,
            worker = NULL, lease_expires_at = NULL, error_code = 'lease_expired',
            error = 'The worker stopped renewing its lease: it was killed, hung, or lost the database.'
       FROM orphans o

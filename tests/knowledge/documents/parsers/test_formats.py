@@ -16,6 +16,7 @@ from tests.support.documents import (
     word_styles,
 )
 
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
@@ -53,7 +54,9 @@ def test_pdf_rows_of_figures_stay_apart() -> None:
 
 
 def test_pdf_bookmarks_become_headings_where_their_titles_stand() -> None:
-    document = parsed(make_pdf([["1 Scope", "Text."], ["2 Terms", "More."]], [("Scope", 0), ("Terms", 1), ("Gone", 1)]), "a.pdf")
+    document = parsed(
+        make_pdf([["1 Scope", "Text."], ["2 Terms", "More."]], [("Scope", 0), ("Terms", 1), ("Gone", 1)]), "a.pdf"
+    )
     assert headings(document) == [(1, "Scope"), (1, "Terms")]
     assert [document.text[h.start_char :].partition("\n")[0] for h in document.headings] == ["1 Scope", "2 Terms"]
 
@@ -64,7 +67,8 @@ def test_html_keeps_headings_lists_and_tables_and_drops_what_no_reader_sees() ->
       <h1>Returns</h1><p>Send it <b>back</b> within
       30 days.<br>Free of charge.</p><ul><li>unused<ol><li>boxed</li></ol></li></ul>
       <div hidden>invisible</div><img src="data:image/png;base64,AAAA" alt="A box being closed"><h2>Fees</h2>
-      <table><tr><th>Country</th><th>Fee</th></tr><tr><td rowspan=2>France</td><td>5</td></tr><tr><td>6</td></tr></table>
+      <table><tr><th>Country</th><th>Fee</th></tr>
+      <tr><td rowspan=2>France</td><td>5</td></tr><tr><td>6</td></tr></table>
       <pre>  code\n    here</pre></body></html>"""
     document = parsed(page.encode(), "returns.html")
     assert document.title == "Returns & refunds"
@@ -104,7 +108,10 @@ def test_docx_headings_in_any_language_numbers_tables_and_tracked_changes() -> N
         f"<w:tr>{cell('2024', top)}{cell('Bern')}{cell('10')}</w:tr>"
         f"<w:tr>{cell('', below)}{cell('Basel')}{cell('12')}</w:tr></w:tbl>"
     )
-    changed = "<w:p><w:r><w:t>Kept </w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:ins><w:r><w:t>new</w:t></w:r></w:ins></w:p>"
+    changed = (
+        "<w:p><w:r><w:t>Kept </w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del>"
+        "<w:ins><w:r><w:t>new</w:t></w:r></w:ins></w:p>"
+    )
     body = (
         word_paragraph("Vertrag", "berschrift1") + item("Scope", 0) + item("Parts", 1) + item("Term", 0)
         + word_paragraph("Preise", "Own") + table + changed
@@ -124,7 +131,10 @@ def test_pptx_slides_are_pages_with_their_titles() -> None:
 
 
 def test_xlsx_rows_name_their_columns_and_sheets_are_pages() -> None:
-    sheets = {"Parts": [["Part", "Name", "Price"], ["A-1", "Wheel", 12.5], ["A-2", "Seat", 7.0]], "Notes": [["All fine"]]}
+    sheets = {
+        "Parts": [["Part", "Name", "Price"], ["A-1", "Wheel", 12.5], ["A-2", "Seat", 7.0]],
+        "Notes": [["All fine"]],
+    }
     document = parsed(make_xlsx(sheets), "parts.xlsx")
     assert pages(document) == [
         "## Parts\n\nPart | Name | Price\nPart: A-1 | Name: Wheel | Price: 12.5\nPart: A-2 | Name: Seat | Price: 7",
@@ -144,12 +154,18 @@ def test_markdown_is_kept_as_it_stands_without_front_matter_and_data() -> None:
     assert document.text.endswith("------\nchart\n")
 
 
-@pytest.mark.parametrize(("delimiter", "charset"), [(",", "utf-8"), (";", "cp1252"), ("\t", "utf-16"), ("|", "utf-8-sig")])
+@pytest.mark.parametrize(
+    ("delimiter", "charset"), [(",", "utf-8"), (";", "cp1252"), ("\t", "utf-16"), ("|", "utf-8-sig")]
+)
 def test_csv_delimiter_and_charset_are_found(delimiter: str, charset: str) -> None:
     rows = [["Name", "Größe", "Stück"], ["Müller, Söhne", "groß", "5"], ["Weiß", "klein", "7"]]
     text = "\r\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows)
     lines = parsed(text.encode(charset), "list.csv").text.strip().split("\n")
-    assert lines == ["Name | Größe | Stück", "Name: Müller, Söhne | Größe: groß | Stück: 5", "Name: Weiß | Größe: klein | Stück: 7"]
+    assert lines == [
+        "Name | Größe | Stück",
+        "Name: Müller, Söhne | Größe: groß | Stück: 5",
+        "Name: Weiß | Größe: klein | Stück: 7",
+    ]
 
 
 def test_csv_in_shift_jis() -> None:
@@ -164,20 +180,25 @@ def test_eml_headers_body_forwarded_mail_and_attachments() -> None:
     mail.add_attachment(make_eml("Inner", "Inner words.\n"))
     document = parsed(bytes(mail), "offer.eml")
     assert headings(document) == [(1, "Angebot für Bäume"), (2, "Inner")]
-    assert document.text.startswith("# Angebot für Bäume\n\nTo: b@example.org\nDate: 2025-07-01 10:00:00+02:00\n\nPlain words.")
+    assert document.text.startswith(
+        "# Angebot für Bäume\n\nTo: b@example.org\nDate: 2025-07-01 10:00:00+02:00\n\nPlain words."
+    )
     assert "Inner words." in document.text
     assert "HTML words" not in document.text
     assert "Attachment: offer.pdf (application/pdf, 8 bytes)" in document.text
 
 
 def test_captions_without_times_and_asciidoc_with_headings() -> None:
-    captions = "WEBVTT\n\nNOTE x\n\n1\n00:01.000 --> 00:02.000\n<v Ada>Hello <b>all</b>\n\n00:03.000 --> 00:04.000\nBye\n"
+    captions = (
+        "WEBVTT\n\nNOTE x\n\n1\n00:01.000 --> 00:02.000\n<v Ada>Hello <b>all</b>\n\n00:03.000 --> 00:04.000\nBye\n"
+    )
     assert parsed(captions.encode(), "talk.vtt").text == "Ada: Hello all\nBye"
     assert headings(parsed(b"= Title\n\nText\n\n== Part\n\nMore\n", "a.adoc")) == [(1, "Title"), (2, "Part")]
 
 
 def test_xml_article_and_feed() -> None:
-    feed = "<rss><channel><title>News</title><item><title>One</title><description>&lt;p&gt;Hi &lt;b&gt;you&lt;/b&gt;&lt;/p&gt;</description></item></channel></rss>"
+    described = "<description>&lt;p&gt;Hi &lt;b&gt;you&lt;/b&gt;&lt;/p&gt;</description>"
+    feed = f"<rss><channel><title>News</title><item><title>One</title>{described}</item></channel></rss>"
     assert parsed(feed.encode(), "feed.xml").text == "# News\n\n## One\n\nHi you\n\n"
 
 
@@ -205,8 +226,8 @@ def test_a_mislabelled_file_is_read_as_what_it_is() -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "photo.png", "unsupported", "is an image"),
         (b"\xff\xd8\xff\xe0" + bytes(50), "photo.txt", "unsupported", "is an image"),
         (bytes(range(256)) * 4, "random.bin", "unsupported", "binary data"),
-        (b"{\"cells\": [1, {", "n.ipynb", "broken", "no readable notebook"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512) + "EncryptedPackage".encode("utf-16-le"), "s.docx", "encrypted", "password"),
+        (b'{"cells": [1, {', "n.ipynb", "broken", "no readable notebook"),
+        (OLE + bytes(512) + "EncryptedPackage".encode("utf-16-le"), "s.docx", "encrypted", "password"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_says_why(data: bytes, filename: str, code: str, words: str) -> None:

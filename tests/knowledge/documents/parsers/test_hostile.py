@@ -139,7 +139,9 @@ def test_bad_markup_takes_no_longer_than_its_size(page: bytes) -> None:
     assert time.process_time() - started < 4 * REJECT_S
 
 
-@pytest.mark.parametrize("source", ["#" * 300_000, "[" * 100_000, "x\n" * 100_000 + "===", "`" * 200_000, "a " * 200_000 + "\n---"])
+@pytest.mark.parametrize(
+    "source", ["#" * 300_000, "[" * 100_000, "x\n" * 100_000 + "===", "`" * 200_000, "a " * 200_000 + "\n---"]
+)
 def test_bad_markdown_takes_no_longer_than_its_size(source: str) -> None:
     started = time.process_time()
     try:

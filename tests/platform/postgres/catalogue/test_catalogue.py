@@ -14,7 +14,7 @@ CHECKS_MIN = 20
 FAULTS_MIN = 24
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def superuser(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_urls.superuser)
     yield connection
@@ -22,15 +22,11 @@ async def superuser(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Connec
 
 
 @pytest.fixture(scope="module")
-async def sound(database_urls: DatabaseUrls) -> frozenset[Finding]:
+async def sound(superuser: asyncpg.Connection) -> frozenset[Finding]:
     """What the check says of the schema with one sound table more, before anything is planted."""
-    connection = await asyncpg.connect(database_urls.superuser)
-    try:
-        report = await inspect_with(connection, SOUND)
-        assert report.classes["mainstay.planted"] == "tenant"
-        return frozenset(report.findings)
-    finally:
-        await connection.close()
+    report = await inspect_with(superuser, SOUND)
+    assert report.classes["mainstay.planted"] == "tenant"
+    return frozenset(report.findings)
 
 
 async def inspect_with(connection: asyncpg.Connection, *statements: str) -> Report:

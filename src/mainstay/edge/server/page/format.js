@@ -44,8 +44,12 @@ export function baseName(filename) {
 
 /** A place in a document, by what its kind of document has: page 4, slide 4 or sheet 4. */
 export function placeName(filename, page) {
-  const noun = { PPTX: "slide", PPT: "slide", ODP: "slide", XLSX: "sheet", XLS: "sheet", ODS: "sheet" }[fileKind(filename)];
-  return `${noun ?? "page"} ${page}`;
+  return `${placeNoun(filename)} ${page}`;
+}
+
+/** What a document of this kind is divided into. */
+export function placeNoun(filename) {
+  return { PPTX: "slide", PPT: "slide", ODP: "slide", XLSX: "sheet", XLS: "sheet", ODS: "sheet" }[fileKind(filename)] ?? "page";
 }
 
 /** Three significant digits for a score. */

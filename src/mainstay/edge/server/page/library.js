@@ -2,7 +2,7 @@
 
 import { ApiError, getJson, postJson } from "./api.js";
 import { byId, element, show } from "./dom.js";
-import { baseName, count, fileKind, fileSize } from "./format.js";
+import { baseName, count, fileKind, fileSize, placeNoun } from "./format.js";
 import { addDocumentBody, paths, readDocument, readList, readStore } from "./shapes.js";
 
 const BUSY_REFRESH_MS = 1200;
@@ -200,7 +200,7 @@ export class Library {
 
 function readyDetail(document) {
   const parts = [];
-  if (document.pages > 1) parts.push(count(document.pages, "page"));
+  if (document.pages > 1) parts.push(count(document.pages, placeNoun(document.filename)));
   if (document.passages !== null) parts.push(count(document.passages, "passage"));
   if (parts.length === 0 && document.bytes !== null) parts.push(fileSize(document.bytes));
   if (document.version > 1) parts.push(`version ${document.version}`);

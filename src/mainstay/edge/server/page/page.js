@@ -25,6 +25,7 @@ const conversation = new Conversation({
   onKeyRefused: keyRefused,
 });
 let chosenStoreId = null;
+let openCitation = null;
 let greeted = "";
 let reconnect = 0;
 let asking = false;
@@ -39,7 +40,13 @@ function storeChosen() {
 
 function documentsChanged({ finished }) {
   render();
-  if (finished) conversation.refreshReceipts();
+  if (finished) refreshReceipts();
+}
+
+/** A document has changed: say so under the answers that rest on it, and in the source that is open. */
+async function refreshReceipts() {
+  await conversation.refreshReceipts();
+  if (openCitation) openSource(openCitation.turn, openCitation.number, { quietly: true });
 }
 
 function problem(error) {
@@ -96,6 +103,7 @@ function openSource(turn, number, { quietly = false } = {}) {
   openSide(`Source ${number}`, view, { quietly, onClose: () => markOpen(turn, null) });
   showMark();
   markOpen(turn, number);
+  openCitation = { turn, number };
 }
 
 /** Bring the marked quote of a long passage into view, without moving the page. */
@@ -108,6 +116,7 @@ function showMark() {
 
 /** Show which marker of the answer the open source belongs to. */
 function markOpen(turn, number) {
+  openCitation = null;
   for (const marker of turn.node.querySelectorAll("[data-number]")) {
     if (marker.dataset.number === String(number)) marker.setAttribute("aria-current", "true");
     else marker.removeAttribute("aria-current");

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from mainstay.knowledge.documents.parsed import ParsedDocument, ParseRejected
 from mainstay.knowledge.documents.parsers.archives import Archive
 from mainstay.knowledge.documents.parsers.builder import DocumentBuilder
+from mainstay.knowledge.documents.parsers.cleaning import one_line
 from mainstay.knowledge.documents.parsers.limits import ParseLimits
 from mainstay.knowledge.documents.parsers.safe_xml import Element, child, children, iterate_xml, local
 from mainstay.knowledge.documents.parsers.sniffing import CONTENT_TYPES
 from mainstay.knowledge.documents.parsers.tables import Row, render_table
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
+# What Excel tells older versions of itself, in front of what the reviewer wrote.
+_THREADED = re.compile(r"^\[Threaded comment\].{0,400}?linkid=\d+ (?:Comment: )?")
 _COLUMNS_MAX = 16_384
 _CELLS_MAX = 5_000_000
 _MERGED_ROWS_MAX = 1_000
@@ -56,12 +59,27 @@ def parse(archive: Archive, filename: str, limits: ParseLimits) -> ParsedDocumen
         if kind == "worksheet" and path in archive:
             for table in _tables(_rows(archive.read(path), path, book)):
                 builder.lines(render_table(table))
+            builder.lines(_comments(archive, path))
     return builder.finish(
         content_type=CONTENT_TYPES["xlsx"],
         kind="sheet",
         title=filename.rpartition(".")[0],
         empty_reason=f"{filename!r} has sheets without a filled cell; fill one or upload another file.",
     )
+
+
+def _comments(archive: Archive, sheet: str) -> list[str]:
+    """Return the comments on a sheet, each with the cell that it stands on."""
+    lines: list[str] = []
+    for kind, path in archive.relations(sheet).values():
+        if kind == "comments" and path in archive:
+            root = archive.read_xml(path)
+            lines.extend(
+                f"Comment on {comment.get('ref')}: {_THREADED.sub('', one_line(_rich_text(text)))}"
+                for comment in children(child(root, "commentList"), "comment")
+                if (text := child(comment, "text")) is not None
+            )
+    return lines
 
 
 def _shared_strings(archive: Archive, path: str | None) -> Iterator[str]:

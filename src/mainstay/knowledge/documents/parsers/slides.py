@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mainstay.knowledge.documents.parsed import ParsedDocument
 from mainstay.knowledge.documents.parsers.archives import Archive
 from mainstay.knowledge.documents.parsers.builder import DocumentBuilder
+from mainstay.knowledge.documents.parsers.charts import read_chart
 from mainstay.knowledge.documents.parsers.cleaning import one_line
 from mainstay.knowledge.documents.parsers.inline import inline_text
 from mainstay.knowledge.documents.parsers.limits import ParseLimits
@@ -15,7 +16,6 @@ from mainstay.knowledge.documents.parsers.tables import Row, render_table
 _TITLES = frozenset(("title", "ctrTitle"))
 # Dates, footers and slide numbers repeat on every slide and say nothing.
 _FURNITURE = frozenset(("dt", "ftr", "sldNum", "hdr"))
-_CHART_POINTS_MAX = 2_000
 
 Relations = dict[str, tuple[str, str]]
 
@@ -59,6 +59,8 @@ def _read_slide(archive: Archive, path: str, builder: DocumentBuilder) -> str:
             builder.block(block)
     for note in _notes(archive, relations):
         builder.block(f"Notes: {note}")
+    for comment in _comments(archive, relations):
+        builder.block(f"Comment: {comment}")
     return title
 
 
@@ -88,7 +90,7 @@ def _blocks(archive: Archive, shape: Element, relations: Relations) -> Iterator[
         if name == "tbl":
             yield "\n".join(render_table(_table_rows(node)))
         elif name == "chart":
-            yield from _chart(archive, relations.get(attribute(node, "id") or "", ("", ""))[1])
+            yield from read_chart(archive, relations.get(attribute(node, "id") or "", ("", ""))[1])
         elif name == "relIds":
             yield from _diagram(archive, relations.get(attribute(node, "dm") or "", ("", ""))[1])
     if local(shape) == "pic" and (words := _alternative_text(shape)):
@@ -122,33 +124,6 @@ def _table_rows(table: Element) -> list[Row]:
     return rows
 
 
-def _chart(archive: Archive, path: str) -> Iterator[str]:
-    if path not in archive:
-        return
-    chart = child(archive.read_xml(path), "chart")
-    title = child(chart, "title")
-    if title is not None:
-        yield one_line("".join(t.text or "" for t in descendants(title, "t")))
-    plot = child(chart, "plotArea")
-    names: Row = [""]
-    columns: list[Row] = []
-    labels: Row = []
-    for series in descendants(plot, "ser") if plot is not None else ():
-        names.append(" ".join(_points(child(series, "tx"))))
-        labels = labels or _points(child(series, "cat"))
-        columns.append(_points(child(series, "val")))
-    rows = [
-        [labels[i] if i < len(labels) else "", *(column[i] if i < len(column) else "" for column in columns)]
-        for i in range(min(max(map(len, columns), default=0), _CHART_POINTS_MAX))
-    ]
-    if rows:
-        yield "\n".join(render_table([names, *rows]))
-
-
-def _points(element: Element | None) -> Row:
-    return [] if element is None else [v.text or "" for v in descendants(element, "v")]
-
-
 def _diagram(archive: Archive, path: str) -> Iterator[str]:
     if path in archive:
         texts = (inline_text(paragraph).strip() for paragraph in descendants(archive.read_xml(path), "p"))
@@ -161,6 +136,13 @@ def _notes(archive: Archive, relations: Relations) -> Iterator[str]:
             for shape in _shapes(child(archive.read_xml(path), "cSld", "spTree")):
                 if _placeholder(shape) == "body" and (texts := _paragraph_texts(shape)):
                     yield "\n".join(texts)
+
+
+def _comments(archive: Archive, relations: Relations) -> Iterator[str]:
+    for kind, path in relations.values():
+        if kind == "comments" and path in archive:
+            for comment in archive.read_xml(path):
+                yield one_line(" ".join(t.text or "" for t in comment.iter() if local(t) in ("text", "t")))
 
 
 def _alternative_text(shape: Element) -> str:

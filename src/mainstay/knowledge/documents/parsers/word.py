@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mainstay.knowledge.documents.parsed import ParsedDocument
 from mainstay.knowledge.documents.parsers.archives import Archive
 from mainstay.knowledge.documents.parsers.builder import DocumentBuilder
+from mainstay.knowledge.documents.parsers.charts import read_chart
 from mainstay.knowledge.documents.parsers.inline import inline_text
 from mainstay.knowledge.documents.parsers.limits import ParseLimits
 from mainstay.knowledge.documents.parsers.numbering import Numbering
@@ -52,7 +53,8 @@ class _Reader:
         self.builder = DocumentBuilder(limits)
         self.title = ""
         self._archive = archive
-        self._parts = {kind: path for kind, path in archive.relations(main).values() if path in archive}
+        self._relations = archive.relations(main)
+        self._parts = {kind: path for kind, path in self._relations.values() if path in archive}
         self._styles = _read_styles(self._part("styles"))
         self._numbering = Numbering.read(self._part("numbering"))
 
@@ -68,12 +70,16 @@ class _Reader:
                 self.read(inner)
 
     def read_notes(self) -> None:
-        """Write the footnotes and endnotes down, after the text that they belong to."""
+        """Write the footnotes, endnotes and comments down, after the text that they belong to."""
         for kind, note in (("footnotes", "footnote"), ("endnotes", "endnote")):
             root = self._part(kind)
             for element in children(root, note):
                 if attribute(element, "type") is None and (text := _cell_text(element)):
                     self.builder.block(f"Note {attribute(element, 'id')}: {text}")
+        for comment in children(self._part("comments"), "comment"):
+            author = attribute(comment, "author")
+            if text := _cell_text(comment):
+                self.builder.block(f"Comment by {author}: {text}" if author else f"Comment: {text}")
 
     def _part(self, kind: str) -> Element | None:
         path = self._parts.get(kind)
@@ -95,6 +101,9 @@ class _Reader:
         for box in _text_boxes(paragraph):
             for inner in box:
                 self.read(inner)
+        for chart in descendants(paragraph, "chart"):
+            for block in read_chart(self._archive, self._relations.get(attribute(chart, "id") or "", ("", ""))[1]):
+                self.builder.block(block)
 
     def _read_heading(self, level: int, text: str) -> None:
         if level == 0:

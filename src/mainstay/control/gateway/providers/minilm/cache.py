@@ -52,7 +52,7 @@ def _build_locked(graph: Path, deadline_s: float) -> None:
 
 def _build(graph: Path) -> None:
     # Imported here because only a build needs onnx, which takes 0.2 s and 40 MiB.
-    from mainstay.control.gateway.providers.minilm.build import build_graph  # noqa: PLC0415
+    from mainstay.control.gateway.providers.minilm.build import build_graph
 
     draft = graph.with_suffix(".draft")
     build_graph(draft)

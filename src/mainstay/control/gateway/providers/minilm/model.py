@@ -48,7 +48,7 @@ class MiniLm:
         """Return one vector per text, in order. A text's first 256 tokens are read, the special two included.
 
         The same text gets the same vector whatever else is in the call. Raises Invalid where a limit is passed or a
-        text has nothing in it, and Unavailable when the deadline passes.
+        text has nothing in it, and Unavailable when the deadline passes or the runtime fails.
         """
         _require_embeddable(texts)
         try:
@@ -59,6 +59,10 @@ class MiniLm:
                 f"The embedding of {len(texts)} texts took longer than {self._deadline_s:g} s:"
                 " the machine is busy; send fewer, or try again."
             ) from error
+        except ExceptionGroup as failures:
+            raise Unavailable(
+                f"The embedding model failed: {failures.exceptions[0]}. Start the process again."
+            ) from failures
 
     def count_tokens(self, text: str) -> int:
         """Return the tokens of the whole text, the special two included; `embed` reads the first 256."""
