@@ -83,10 +83,8 @@ async def measure_pool(files: list[tuple[str, str, bytes]]) -> None:
             started = time.perf_counter()
             await pool.parse(small, filename="a.md")
             warm.append(time.perf_counter() - started)
-        print(
         small_ms = statistics.median(warm) * 1000
         print(f"child: {first * 1000:.0f} ms for the first file, {small_ms:.2f} ms for a small one once warm")
-        )
         inside = outside = 0.0
         for _, name, data in files:
             started = time.perf_counter()
@@ -131,10 +129,8 @@ def measure_estimate(documents: list[ParsedDocument]) -> None:
         texts = ["\n".join((" > ".join(one.heading_path), one.text)) for one in chunk(document)]
         pairs = [(len(e.ids), estimate_tokens(t)) for e, t in zip(tokenizer.encode_batch(texts), texts, strict=True)]
         by_kind[document.kind].extend(pairs)
-    print(
     columns = f"{'count':>6} {'tokens p50':>10} {'p95':>6} {'max':>6} {'over 256':>9} {'estimate/true':>13}"
     print(f"{'chunks with path':20} {columns}")
-    )
     for kind, pairs in sorted(by_kind.items()):
         true = sorted(t for t, _ in pairs)
         over = sum(t > TOKENS_MAX for t in true) / len(true)

@@ -6,7 +6,7 @@ Takes MAINSTAY_TEST_DATABASE_URL, a superuser's URL, where it is given, and othe
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ TARGET = Path(__file__).parents[1] / "src" / "mainstay" / "schema" / "schema.sql
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def _server() -> Generator[str]:
     given = os.environ.get("MAINSTAY_TEST_DATABASE_URL")
     if given:
         yield given

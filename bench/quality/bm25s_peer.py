@@ -41,9 +41,9 @@ def rank(folder: Path, name: str) -> dict[str, list[str]]:
 def tokens(texts: list[str], language: str) -> object:
     """Return texts as bm25s tokenises them."""
     if language == "zh":
-        return bm25s.tokenize(
-            [" ".join(characters(text)) for text in texts], stopwords=[], token_pattern=r"\S+", show_progress=False
-        )
+        spaced = [" ".join(characters(text)) for text in texts]
+        between_spaces = r"\S+"
+        return bm25s.tokenize(spaced, stopwords=[], token_pattern=between_spaces, show_progress=False)
     stop, stem = ("de", "german") if language == "de" else ("en", "english")
     return bm25s.tokenize(texts, stopwords=stop, stemmer=Stemmer.Stemmer(stem), show_progress=False)
 

@@ -53,13 +53,16 @@ SOUND = {
     "src/mainstay/edge/server/app.py": "import asyncpg\ntry:\n    pass\nexcept Exception:\n    print(asyncpg)\n",
     "src/mainstay/schema/migrations/0001_pre_things.sql": (
         "CREATE TABLE mainstay.things (tenant_id uuid);\nCALL mainstay.protect('mainstay.things', 'select');\n"
-        "CREATE FUNCTION mainstay.f() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN; SET x = 1; END $$;\n"
+        "CREATE FUNCTION mainstay.f() RETURNS void LANGUAGE sql SET search_path = a AS $$ BEGIN; SET x = 1; END $$;\n"
         "UPDATE mainstay.things\n   SET tenant_id = NULL;\nSET LOCAL lock_timeout = '2s';\n"
     ),
-    "requirements/runtime.txt": "# via\na==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via\nb[x]==2 ; python_version < '4' \\\n    --hash=sha256:cc\n",
+    "requirements/runtime.txt": (
+        "# via\na==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via\n"
+        "b[x]==2 ; python_version < '4' \\\n    --hash=sha256:cc\n"
+    ),
     "requirements/lock.sh": "uv pip compile --no-emit-index-url --no-emit-find-links\n",
     "tests/__init__.py": "",
-    "tests/test_a.py": "import pytest\n\n\n@pytest.mark.skipif(True, reason='no data')\ndef test_a() -> None:\n    pass\n",
+    "tests/test_a.py": "import pytest\n\n\n@pytest.mark.skipif(True, reason='a')\ndef test_a() -> None:\n    pass\n",
 }
 IN_SLICE = "src/mainstay/control/others/service.py"
 
@@ -92,7 +95,8 @@ FAULTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("import_inside", {"tools/run.py": "def f() -> None:\n    import json\n"}),
     ("import_inside", {"tests/test_b.py": "def f() -> None:\n    x = 1\n    from json import loads\n"}),
     ("environment_read", {IN_SLICE: "import os\nHOME = os.environ['HOME']\n"}),
-    ("environment_read", {"tools/run.py": "from os import getenv\n"}),
+    ("environment_read", {"src/mainstay/edge/server/app.py": "from os import getenv\n"}),
+    ("broken_syntax", {"tools/run.py": "def run(:\n"}),
     ("left_open", {"docs/a.md": "TO" + "DO: write this\n"}),
     ("left_open", {IN_SLICE: "x = 1  # FIX" + "ME later\n"}),
     ("left_open", {IN_SLICE: "def f() -> None:\n    raise NotImplementedError('later')\n"}),
@@ -106,9 +110,7 @@ FAULTS: tuple[tuple[str, dict[str, str]], ...] = (
     ),
     (
         "query_use",
-        {
-            "src/mainstay/control/things/queries.sql": "-- name: find\n-- A.\nSELECT 1;\n-- name: idle\n-- B.\nSELECT 2;\n"
-        },
+        {"src/mainstay/control/things/queries.sql": "-- name: find\n-- A.\nSELECT 1;\n-- name: b\n-- B.\nSELECT 2;\n"},
     ),
     ("query_use", {"src/mainstay/control/things/queries.sql": "-- name: find\nSELECT 1;\n"}),
     ("query_use", {"src/mainstay/control/things/store.py": STORE + "\n\nMORE = _QUERIES['more']\n"}),

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     imports.import_home,
     imports.import_inside,
     environment.environment_read,
+    leftovers.broken_syntax,
     leftovers.left_open,
     leftovers.silenced,
     leftovers.skipped,
@@ -83,8 +84,8 @@ def check(tree: Tree, exceptions: Mapping[str, Mapping[str, str]]) -> list[Findi
                 findings.append(finding)
             else:
                 used.add((rule.__name__, excuse))
-    for name, path in sorted({(name, path) for name in exceptions for path in exceptions[name]} - used):
-        sentence = f"is excused from {name} and breaks it nowhere: strike the excuse"
+    for rule_name, path in sorted({(name, path) for name, excuses in exceptions.items() for path in excuses} - used):
+        sentence = f"is excused from {rule_name} and breaks it nowhere: strike the excuse"
         findings.append(Finding(path, 1, "idle_exception", sentence))
     return findings
 

@@ -1,4 +1,4 @@
-"""One module reads the environment, so that every setting has a name, a type and a place."""
+"""One module of the product reads the environment, so that every setting has a name, a type and a place."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _READERS = frozenset({"environ", "environb", "getenv", "putenv"})
 
 def environment_read(tree: Tree) -> Iterator[Finding]:
     """Nothing but `config.py` looks at the environment."""
-    for source in tree.python("src/", "tools/", "bench/"):
+    for source in tree.python("src/"):
         if source.path == "src/mainstay/config.py":
             continue
         for node in source.nodes:

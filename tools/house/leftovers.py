@@ -12,6 +12,14 @@ _OPEN = re.compile(r"\b(?:TO[D]O|FI[X]ME|X[X]X|HAC[K])\b")
 _SILENCED = re.compile(r"#\s*(?:type:\s*ignore|pyright:\s*ignore)(?!\[)|#\s*noqa(?!:\s*[A-Z])")
 
 
+def broken_syntax(tree: Tree) -> Iterator[Finding]:
+    """A file that does not parse is seen by no other rule."""
+    for source in tree.python():
+        if isinstance(source.syntax, SyntaxError):
+            sentence = f"does not parse ({source.syntax.msg}): mend it"
+            yield Finding(source.path, source.syntax.lineno or 1, "broken_syntax", sentence)
+
+
 def left_open(tree: Tree) -> Iterator[Finding]:
     """What is to be done stands in the tracker; what is not done raises nothing that says so."""
     for source in tree.sources.values():

@@ -44,14 +44,17 @@ class Source:
         return self.text.splitlines()
 
     @cached_property
-    def syntax(self) -> ast.Module:
-        """Return the syntax tree of a Python file; a file that does not parse raises SyntaxError."""
-        return ast.parse(self.text, self.path)
+    def syntax(self) -> ast.Module | SyntaxError:
+        """Return the syntax tree of a Python file, or why it has none."""
+        try:
+            return ast.parse(self.text, self.path)
+        except SyntaxError as error:
+            return error
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        """Return every node of the syntax tree, outermost first."""
-        return list(ast.walk(self.syntax))
+        """Return every node of the syntax tree, outermost first; a file that does not parse has none."""
+        return [] if isinstance(self.syntax, SyntaxError) else list(ast.walk(self.syntax))
 
     @cached_property
     def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

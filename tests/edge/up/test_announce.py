@@ -21,10 +21,12 @@ def _settings(home: Path, **given: object) -> UpSettings:
 
 
 def test_ready_lines_name_address_key_file_and_commands(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ms_secret\n")
     lines = ready_lines(_settings(tmp_path, tries=('ask "Why?"', "usage", "audit"), home_is_default=True), 1.234)
     assert lines[0] == "Mainstay is ready at http://127.0.0.1:8321 (1.2 s)"
-    assert str(tmp_path / "key") in lines[1]
-    assert [line.split("mainstay ")[-1] for line in lines[3:]] == ['ask "Why?"', "usage", "audit"]
+    assert lines[1].endswith("http://127.0.0.1:8321/#key=ms_secret")
+    assert str(tmp_path / "key") in lines[2]
+    assert [line.split("mainstay ")[-1] for line in lines[4:]] == ['ask "Why?"', "usage", "audit"]
 
 
 def test_ready_lines_openai_key_is_announced_and_not_shown(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mainstay.kernel.errors import Unavailable
 from mainstay.knowledge.documents.parsed import ParsedDocument, ParseRejected
 from mainstay.knowledge.documents.parsers.limits import MIB, ParseLimits
 from mainstay.knowledge.documents.parsing import ParserLimits, ParserPool
@@ -231,3 +232,20 @@ async def test_limits_of_a_document_hold_through_the_pool() -> None:
     limits = ParserLimits(document=ParseLimits(text_bytes_max=100))
     async with ParserPool(limits, children_max=1) as pool:
         assert (await rejected(pool, b"word " * 100, "a.txt")).code == "oversized"
+
+
+async def test_closing_the_pool_blames_no_file() -> None:
+    pool = ParserPool(children_max=1)
+    async with pool:
+        task = asyncio.create_task(pool.parse(LONG_FILE, filename="long.html"))
+        await until(lambda: len(pool.child_pids) == 1)
+        (pid,) = pool.child_pids
+    with pytest.raises(Unavailable, match="shut down"):
+        await task
+    assert not is_running(pid)
+
+
+async def test_a_child_that_cannot_start_blames_no_file() -> None:
+    async with ParserPool(ParserLimits(child=ChildLimits(start_s=0.001)), children_max=1) as pool:
+        with pytest.raises(Unavailable, match="did not start"):
+            await pool.parse(b"words", filename="a.txt")

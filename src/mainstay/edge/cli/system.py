@@ -57,7 +57,7 @@ def _up_settings(settings: Settings, *, detach: bool) -> "UpSettings":
         detach=detach,
         home_is_default=settings.home == HOME_DEFAULT,
         tries=(
-            'ask "How long is the warranty of the Linnet 2?"',
+            'ask "How long is the warranty on a Plover 4?"',
             'search "battery life in winter"',
             "usage --by feature",
         ),

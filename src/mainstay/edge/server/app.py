@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
@@ -29,7 +30,7 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
                 app.include_router(router)
             app.include_router(HealthRoutes(system.checks).router())
             app.include_router(_page_router())
-            app.mount("/page", StaticFiles(directory=PAGE), name="page")
+            app.mount("/page", _PageFiles(directory=PAGE), name="page")
             yield
 
     app = FastAPI(
@@ -44,6 +45,15 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
         RequestContext, body_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max
     )
     return app
+
+
+class _PageFiles(StaticFiles):
+    """The page's files, each asked for anew, so that an upgrade never mixes old modules with new ones."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 def _page_router() -> APIRouter:

@@ -14,6 +14,7 @@ def ready_lines(settings: UpSettings, took_s: float) -> list[str]:
     program = command_prefix(settings)
     lines = [
         f"Mainstay is ready at {settings.address} ({took_s:.1f} s)",
+        f"  page      {_page_link(settings)}",
         f"  key file  {settings.key_file}",
         f"  logs      {settings.home / 'logs'}",
         "  try       " + f"{program} {settings.tries[0]}" if settings.tries else "",
@@ -25,6 +26,14 @@ def ready_lines(settings: UpSettings, took_s: float) -> list[str]:
             " to have a model answer."
         )
     return [line for line in lines if line]
+
+
+def _page_link(settings: UpSettings) -> str:
+    """Return the page's address with the key behind a #, which a browser keeps to itself."""
+    try:
+        return f"{settings.address}/#key={settings.key_file.read_text(encoding='utf-8').strip()}"
+    except OSError:
+        return f"{settings.address}/"
 
 
 def command_prefix(settings: UpSettings) -> str:

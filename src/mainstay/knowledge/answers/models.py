@@ -10,6 +10,9 @@ from mainstay.knowledge.documents.models import SourceState
 
 AnswerState = Literal["running", "completed", "failed", "cancelled"]
 
+# What an answer's time goes into, in order.
+STAGES = ("embed", "search", "generate", "total")
+
 QUESTION_CHARS_MAX = 16_000
 STORES_MAX = 8
 

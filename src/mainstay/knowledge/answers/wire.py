@@ -5,7 +5,7 @@ from typing import Any
 
 from mainstay.kernel.ids import encode_id
 from mainstay.kernel.money import format_usd
-from mainstay.knowledge.answers.models import Answer, Citation, Receipt, Source
+from mainstay.knowledge.answers.models import STAGES, Answer, Citation, Receipt, Source
 
 Json = dict[str, Any]
 RESULTS = "file_search_call.results"
@@ -140,7 +140,7 @@ def receipt(explained: Receipt) -> Json:
         "provider": answer.provider,
         "model": answer.model,
         "store_ids": [encode_id("vs_", store_id) for store_id in answer.store_ids],
-        "stages_ms": answer.stages_ms,
+        "stages_ms": _stages_ms(answer),
         "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
         "cost_usd_nanos": answer.cost_usd_nanos,
         "cost_usd": format_usd(answer.cost_usd_nanos or 0),
@@ -149,6 +149,13 @@ def receipt(explained: Receipt) -> Json:
         "cut": [_passage(explained, source) for source in answer.sources if source.number is None],
         "source_changed": explained.source_changed,
     }
+
+
+def _stages_ms(answer: Answer) -> Json | None:
+    """Return the stages in the order in which they happened; JSON in the database keeps none."""
+    if answer.stages_ms is None:
+        return None
+    return {stage: answer.stages_ms[stage] for stage in STAGES if stage in answer.stages_ms}
 
 
 def _passage(explained: Receipt, source: Source) -> Json:

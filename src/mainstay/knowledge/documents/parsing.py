@@ -5,13 +5,17 @@ import contextlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+from mainstay.kernel.errors import Unavailable
 from mainstay.knowledge.documents.parsed import ParsedDocument, ParseRejected
 from mainstay.knowledge.documents.parsers.limits import MIB, ParseLimits
 from mainstay.knowledge.documents.parsing_child import ChildDied, ChildLimits, ParserChild
 from mainstay.platform.postgres import outside_transaction
+
+_FILENAME_CHARS_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class ParserPool:
         # The child that worked last is taken first, so that the others become idle and leave.
         self._idle: deque[tuple[ParserChild, asyncio.TimerHandle]] = deque()
         self._children: set[ParserChild] = set()
+        self._closing = False
+        # Whether the kernel keeps the children off the network; None until the first one has started.
         self.network_denied: bool | None = None
 
     async def __aenter__(self) -> Self:
@@ -48,6 +54,7 @@ class ParserPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing = True
         for _, timer in self._idle:
             timer.cancel()
         self._idle.clear()
@@ -64,8 +71,8 @@ class ParserPool:
         """Return the document in `data`.
 
         `filename` and `content_type` are the uploader's words. Raises ParseRejected with a code and a sentence for
-        whatever cannot be read, including files that kill, stall or starve their child. Waits for a free child as
-        long as it takes; a parse itself ends within `child.wall_s`.
+        whatever cannot be read, including files that kill, stall or starve their child; Unavailable where no child
+        can be started. Waits for a free child as long as it takes; a parse itself ends within `child.wall_s`.
         """
         outside_transaction("parse")
         if len(data) > self._limits.document.bytes_max:
@@ -74,26 +81,41 @@ class ParserPool:
                 "oversized",
                 f"{filename!r} has {len(data) / MIB:,.1f} MiB, more than {limit:,.0f}; split it into smaller files.",
             )
+        # A name goes into sentences and into the frame; its end has the extension.
+        filename = filename[-_FILENAME_CHARS_MAX:]
         async with self._slots:
-            child = self._take_idle()
-            if child is not None:
+            warm = self._take_idle()
+            if warm is not None:
                 try:
-                    return await self._run(child, data, filename, content_type)
+                    return await self._run(warm, data, filename, content_type)
                 except ChildDied as death:
                     # A file before this one may have harmed the child. Only a fresh one tells whose fault it is.
                     if death.is_timeout:
                         raise death.rejection(filename) from None
-            child = await asyncio.get_running_loop().run_in_executor(self._threads, self._start)
+            fresh = await self._start()
             try:
-                return await self._run(child, data, filename, content_type)
+                return await self._run(fresh, data, filename, content_type)
             except ChildDied as death:
+                self._refuse_if_closing()
                 raise death.rejection(filename) from None
 
-    def _start(self) -> ParserChild:
-        child = ParserChild(self._limits.document, self._limits.child)
+    async def _start(self) -> ParserChild:
+        self._refuse_if_closing()
+        make = partial(ParserChild, self._limits.document, self._limits.child)
+        try:
+            child = await asyncio.get_running_loop().run_in_executor(self._threads, make)
+        except ChildDied as death:
+            # No file has been read yet, so none is to blame.
+            raise Unavailable(
+                f"A parser process did not start ({death.how}); try again, and look at its limits."
+            ) from None
         self._children.add(child)
         self.network_denied = child.network_denied
         return child
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise Unavailable("The parsers are being shut down; the file was not read, so try it again.")
 
     async def _run(self, child: ParserChild, data: bytes, filename: str, content_type: str | None) -> ParsedDocument:
         work = asyncio.get_running_loop().run_in_executor(self._threads, child.parse, data, filename, content_type)

@@ -1,5 +1,6 @@
 """One child process as its parent sees it: started, asked, watched and buried."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -114,9 +115,12 @@ class ParserChild:
         """End the process and remove its folder."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                _close_quietly(pipe)
-        self._process.wait(_END_S)
+            # What was still to be written has nobody left to read it.
+            with contextlib.suppress(OSError):
+                cast("IO[bytes]", pipe).close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # A killed process that hangs in the kernel is the machine's trouble, not the pool's.
+            self._process.wait(_END_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _receive(self) -> tuple[Header, bytes]:
@@ -157,11 +161,3 @@ def _environment(folder: Path) -> dict[str, str]:
     # One thread each: the pool is the parallelism, and every thread reserves address space.
     threads = {"RAYON_NUM_THREADS": "1", "TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     return own | threads | {"LANG": "C.UTF-8", "PATH": ""}
-
-
-def _close_quietly(pipe: IO[bytes]) -> None:
-    try:
-        pipe.close()
-    except OSError:
-        # What was still to be written has nobody left to read it.
-        return

@@ -9,7 +9,7 @@ import Stemmer
 
 DEFAULT_LANGUAGE = "en"
 # A longer text is judged by its beginning.
-_DETECTION_CHARS_MAX = 4_000
+_DETECTION_CHARS_MAX = 1_000
 _CHUNK_VOTES_MIN = 3
 _QUERY_VOTES_MIN = 2
 

@@ -68,14 +68,14 @@ WITH query AS MATERIALIZED (
     SELECT chunk_no, score, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
       FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no LIMIT :candidates) l
 ), vector_best AS MATERIALIZED (
-    SELECT chunk_no, similarity, row_number() OVER (ORDER BY similarity DESC, chunk_no) AS rank
-      FROM (SELECT e.chunk_no, -(e.embedding <#> :vector::halfvec) AS similarity
+    SELECT chunk_no, -distance AS similarity, row_number() OVER (ORDER BY distance, chunk_no) AS rank
+      FROM (SELECT e.chunk_no, e.embedding <#> :vector::halfvec AS distance
               FROM mainstay.embeddings e
              WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND :vector::halfvec IS NOT NULL
                AND (:version_ids::uuid[] IS NULL OR e.chunk_no IN (
                     SELECT c.chunk_no FROM mainstay.chunks c
                      WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
-             ORDER BY e.embedding <#> :vector::halfvec, e.chunk_no LIMIT :candidates) v
+             ORDER BY distance, chunk_no LIMIT :candidates) v
 ), candidate AS (
     SELECT chunk_no FROM lexical_best UNION SELECT chunk_no FROM vector_best
 ), scored AS (

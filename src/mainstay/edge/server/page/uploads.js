@@ -68,7 +68,11 @@ function askIfKnown(library, row) {
   };
   row.state = "asking";
   row.reason = "A document of this name is here.";
-  row.choices = [["New version of it", go(known[0].externalId)], ["Another document", go(null)]];
+  const leave = () => {
+    library.uploads = library.uploads.filter((other) => other !== row);
+    library.render();
+  };
+  row.choices = [["New version", go(known[0].externalId)], ["Another document", go(null)], ["Leave it", leave]];
 }
 
 async function uploadAll(library, rows) {
