@@ -166,8 +166,8 @@ async def main() -> None:
     parser.add_argument("--data", type=Path, help="the shared data folder, for nDCG@10")
     data: Path | None = parser.parse_args().data
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         print_start(folder)
         model, reference = MiniLm(folder), float32_embed(folder)
 

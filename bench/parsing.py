@@ -119,7 +119,7 @@ def measure_estimate(documents: list[ParsedDocument]) -> None:
     if spec is None or spec.origin is None:
         print(f"token estimate: not measured, because {TOKENIZER_PACKAGE} is not installed")
         return
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer  # optional, as its vocabulary is
 
     tokenizer = Tokenizer.from_file(str(Path(spec.origin).parent / "model" / "tokenizer.json"))
     tokenizer.no_truncation()

@@ -9,10 +9,13 @@ import numpy as np
 from mainstay.control.gateway.models import EmbeddingModel, Vectors
 
 BATCH_TEXTS = 256
+# A document is one chunk here, whatever its length; the model reads the first 256 tokens of it.
+_TEXT_CHARS_MAX = 8_000
 
 
 async def embed(model: EmbeddingModel, texts: Sequence[str], cache: Path) -> Vectors:
     """Return one vector per text; a file of `cache` is named by the model and the digest of the texts."""
+    texts = [text[:_TEXT_CHARS_MAX] for text in texts]
     digest = hashlib.sha256("\0".join((model.name, *texts)).encode()).hexdigest()[:24]
     path = cache / f"{model.name}-{digest}.npy"
     if path.is_file():

@@ -16,6 +16,6 @@ def test_error_carries_its_kind_code_message_and_field(error: type[MainstayError
 
 
 def test_broken_invariant_raises_its_sentence() -> None:
-    invariant(True, "never shown")
+    invariant(condition=True, sentence="never shown")
     with pytest.raises(AssertionError, match="the queue is empty"):
-        invariant(False, "the queue is empty")
+        invariant(condition=False, sentence="the queue is empty")

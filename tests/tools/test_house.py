@@ -135,6 +135,7 @@ FAULTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("broad_handler", {IN_SLICE: "import contextlib\nwith contextlib.suppress(Exception):\n    pass\n"}),
     ("machine_folder", {"docs/a.md": "See /ho" + "me/ada/project/file.\n"}),
     ("machine_folder", {"tests/test_b.py": "PATH = '/ro" + "ot/key'\n"}),
+    ("foreign_word", {"docs/a.md": "Run it through lathe" + "-9.\n"}),
     ("registry_address", {"docs/a.md": "From https://py" + "pi.org/simple.\n"}),
     ("registry_address", {"Makefile": "pip install --inde" + "x-url https://example.org/simple\n"}),
     ("pinned", {"requirements/more.txt": "a==1.0\n"}),
@@ -154,7 +155,7 @@ def test_sound_tree_has_no_finding() -> None:
 
 @pytest.mark.parametrize(("rule", "files"), FAULTS)
 def test_planted_fault_is_the_only_finding(rule: str, files: dict[str, str]) -> None:
-    findings = check(Tree({**SOUND, **files}), {})
+    findings = check(Tree({**SOUND, **files}, foreign_words=["lathe-9"]), {})
     also = {"query_use", "sql_in_python"} if rule in ("query_use", "transaction_boundary") else set[str]()
     assert {finding.rule for finding in findings} - also | {rule} == {rule}
     assert rule in {finding.rule for finding in findings}
@@ -202,6 +203,14 @@ def write(root: Path, files: dict[str, str]) -> Path:
 def test_check_that_saw_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(write(tmp_path, {})) == 1
     assert "house: no files and no functions and no queries and no migrations" in capsys.readouterr().out
+
+
+def test_foreign_words_are_read_beside_the_repository(tmp_path: Path) -> None:
+    root = write(tmp_path, SOUND)
+    assert read_tree(root).foreign_words == ()
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "foreign-words").write_text("lathe-9\nmill-3\n")
+    assert read_tree(root).foreign_words == ("lathe-9", "mill-3")
 
 
 def test_untracked_files_are_read_and_ignored_and_binary_ones_are_not(tmp_path: Path) -> None:

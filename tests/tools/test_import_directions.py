@@ -1,4 +1,4 @@
-"""The contracts of `.importlinter` break where an import goes up, sideways or in a circle, or a folder is undeclared."""
+"""The contracts of `.importlinter` break where an import goes up, sideways or in a circle, or a folder is new."""
 
 import os
 import subprocess

@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     migrations.table_protected,
     handlers.broad_handler,
     addresses.machine_folder,
+    addresses.foreign_word,
     addresses.registry_address,
     addresses.pinned,
     addresses.locked_without_addresses,

@@ -26,6 +26,17 @@ def machine_folder(tree: Tree) -> Iterator[Finding]:
                 )
 
 
+def foreign_word(tree: Tree) -> Iterator[Finding]:
+    """The tools of one machine mean nothing on another; which words those are, its own `foreign-words` says."""
+    for source in tree.sources.values():
+        for number, line in enumerate(source.lines, 1):
+            for word in tree.foreign_words:
+                if word in line:
+                    yield Finding(
+                        source.path, number, "foreign_word", f"says '{word}', a word of one machine: leave it out"
+                    )
+
+
 def registry_address(tree: Tree) -> Iterator[Finding]:
     """Where packages come from is the machine's choice."""
     for source in tree.sources.values():

@@ -2,7 +2,7 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,10 +63,11 @@ class Source:
 
 
 class Tree:
-    """All text files by path."""
+    """All text files by path; `foreign_words` are those that the machine's owner wants in none of them."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(self, texts: Mapping[str, str], foreign_words: Iterable[str] = ()) -> None:
         self.sources = {path: Source(path, text) for path, text in sorted(texts.items())}
+        self.foreign_words = tuple(foreign_words)
 
     def under(self, *folders: str, suffix: str = "") -> Iterator[Source]:
         """Yield the files in any of `folders` (with a trailing slash; "" is all) whose name ends in `suffix`."""
@@ -79,10 +80,15 @@ class Tree:
         return self.under(*(folders or ("",)), suffix=".py")
 
 
+# One word a line, never in the repository itself: the names of tools and places of one machine.
+FOREIGN_WORDS = Path(".git") / "info" / "foreign-words"
+
+
 def read_tree(root: Path) -> Tree:
     """Return what git tracks or would track under `root`; binary files are left out."""
+    # A checkout may belong to another user than the one who checks it.
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         capture_output=True,
         check=True,
@@ -96,4 +102,5 @@ def read_tree(root: Path) -> Tree:
         content = file.read_bytes()
         if b"\0" not in content:
             texts[path] = content.decode("utf-8", "replace")
-    return Tree(texts)
+    words = root / FOREIGN_WORDS
+    return Tree(texts, words.read_text("utf-8").split() if words.is_file() else ())

@@ -34,8 +34,8 @@ class KeyholeColumns:
 class Declared:
     """The closed lists of one schema; names are qualified, and signatures read as `regprocedure` prints them.
 
-    `shared`, `system`, `unique`, `unanchored`, `functions` and `triggers` map a name to the reason why it may be there, or for a
-    trigger to its function; `policy_functions` maps a signature to the body that it must have.
+    `shared`, `system`, `unique`, `unanchored` and `functions` map a name to the reason why it may be there, `triggers`
+    maps one to its function, and `policy_functions` a signature to the body that it must have.
     """
 
     schemas: tuple[str, ...]

@@ -966,7 +966,7 @@ BEGIN ATOMIC
          END, run_at = (clock_timestamp() +
          CASE
              WHEN (j.attempt >= j.attempts_max) THEN '00:00:00'::interval
-             ELSE ((random() * ((j.attempt - 1))::double precision) * '00:00:01'::interval)
+             ELSE ((random() * (LEAST((j.attempt - 1), 2))::double precision) * '00:00:01'::interval)
          END), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code = 'lease_expired'::text, error = 'The worker stopped renewing its lease: it was killed, hung, or lost the database.'::text
     FROM orphans o
    WHERE ((j.tenant_id = o.tenant_id) AND (j.id = o.id))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2
+import stamina
 
 Json = dict[str, Any]
 
@@ -46,28 +47,42 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, **options: Any) -> Json:
-        """Return the JSON of one exchange; raises ApiError or Unreachable."""
+    def call(self, method: str, path: str, *, patience_s: float = 0.0, **options: Any) -> Json:
+        """Return the JSON of one exchange; raises ApiError or Unreachable.
+
+        With `patience_s` an exchange that met a restart (no answer, or 503) is tried again for that long: only for
+        those that can be done twice.
+        """
+        if not patience_s:
+            return self._call(method, path, **options)
+        for attempt in stamina.retry_context(on=_met_a_restart, attempts=None, timeout=patience_s, wait_max=2.0):
+            with attempt:
+                return self._call(method, path, **options)
+        raise AssertionError("a retry ends with a result or an error")
+
+    def _call(self, method: str, path: str, **options: Any) -> Json:
         with self._sent(path):
             response = self._http.request(method, path, **options)
         _check(response)
         return response.json()
 
-    def pages(self, path: str, **params: Any) -> Iterator[Json]:
+    def pages(self, path: str, *, patience_s: float = 0.0, **params: Any) -> Iterator[Json]:
         """Yield the objects of a list, page after page."""
         after: str | None = None
         while True:
             wanted = {"limit": PAGE_LIMIT, **params, **({"after": after} if after else {})}
-            page = self.call("GET", path, params=wanted)
+            page = self.call("GET", path, patience_s=patience_s, params=wanted)
             yield from page["data"]
             if not page.get("has_more") or not page["data"]:
                 return
             after = page["last_id"]
 
-    def upload(self, path: Path) -> Json:
+    def upload(self, path: Path, *, patience_s: float = 0.0) -> Json:
         """Upload one file and return its record."""
-        with path.open("rb") as opened:
-            return self.call("POST", "/v1/files", files={"file": (path.name, opened)}, data={"purpose": "assistants"})
+        file = (path.name, path.read_bytes())
+        return self.call(
+            "POST", "/v1/files", patience_s=patience_s, files={"file": file}, data={"purpose": "assistants"}
+        )
 
     def store(self, name_or_id: str, *, create: bool) -> Json | None:
         """Return the store of a name or an id; one that a name does not find is made where `create` says so."""
@@ -94,6 +109,10 @@ class Client:
             yield
         except httpx2.TransportError as error:
             raise Unreachable(f"{self.address}{path}: {error or type(error).__name__}") from error
+
+
+def _met_a_restart(error: Exception) -> bool:
+    return isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.status == 503)
 
 
 def _check(response: httpx2.Response) -> None:

@@ -249,3 +249,14 @@ async def test_a_child_that_cannot_start_blames_no_file() -> None:
     async with ParserPool(ParserLimits(child=ChildLimits(start_s=0.001)), children_max=1) as pool:
         with pytest.raises(Unavailable, match="did not start"):
             await pool.parse(b"words", filename="a.txt")
+
+
+async def test_a_parse_cancelled_while_its_child_starts_leaves_nothing_behind() -> None:
+    async with ParserPool(children_max=1) as pool:
+        task = asyncio.create_task(pool.parse(b"words", filename="a.txt"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool.child_pids == ()
+        assert (await pool.parse(b"words", filename="a.txt")).text == "words"

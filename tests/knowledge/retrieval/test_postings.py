@@ -38,7 +38,9 @@ def read_back(postings: Postings) -> list[tuple[int, int]]:
         assert len(set(block.keys)) == len(block.keys)
         for index, key in enumerate(block.keys):
             assert key >> (KEY_BITS - bits) == block.bucket_no
-            found += [(key, posting) for posting in block.postings[block.bounds[index] - 1 : block.bounds[index + 1] - 1]]
+            found += [
+                (key, posting) for posting in block.postings[block.bounds[index] - 1 : block.bounds[index + 1] - 1]
+            ]
     names = [(block.bucket_no, block.block_no) for block in blocks]
     assert len(set(names)) == len(names)
     return sorted(found)

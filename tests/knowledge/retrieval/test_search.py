@@ -97,7 +97,9 @@ async def test_merges_pack_many_versions_into_one_segment(database: Database, te
     before = await look(database, tenant, store_id, "tide number7 moon", limit=40)
     assert await merge_all(database, tenant, store_id) >= 2
     after = await look(database, tenant, store_id, "tide number7 moon", limit=40)
-    assert [(one.text, one.fused_score) for one in after.passages] == [(one.text, one.fused_score) for one in before.passages]
+    assert [(one.text, one.fused_score) for one in after.passages] == [
+        (one.text, one.fused_score) for one in before.passages
+    ]
     assert len(after.passages) == 2 * len(added)
 
 
@@ -256,7 +258,9 @@ async def test_store_indexed_with_one_model_refuses_vectors_of_another(database:
             )
 
 
-async def test_prove_retrievable_passes_what_is_indexed_and_nothing_else(database: Database, tenant: TestTenant) -> None:
+async def test_prove_retrievable_passes_what_is_indexed_and_nothing_else(
+    database: Database, tenant: TestTenant
+) -> None:
     store_id = await new_store(database, tenant)
     version = await add(database, tenant, store_id, ["tide", "moon", "kelp", "gull", "salt"])
     chunks = make_chunks(version.texts)

@@ -1,7 +1,6 @@
 """How PostgreSQL finds jobs: the claim reads the index of what waits, however much has finished."""
 
 import re
-import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -83,15 +82,9 @@ async def test_rescue_reads_only_what_runs(full_urls: DatabaseUrls, function: st
     assert "Seq Scan" not in plan, plan
 
 
-async def test_claim_among_finished_jobs_is_quick(full_urls: DatabaseUrls) -> None:
-    """Loose on purpose: reading 100,000 rows for a claim would take ten times as long on any machine."""
+async def test_claim_of_many_slots_takes_from_many_tenants(full_urls: DatabaseUrls) -> None:
     database = await Database.connect(full_urls.app)
-    took: list[float] = []
-    for _ in range(20):
-        began = time.perf_counter()
-        async with database.keyhole() as tx:
-            claimed = await store.claim(tx, queues=["full"], kinds=["note"], worker="test", count_max=8, lease_s=60)
-        took.append(time.perf_counter() - began)
-        assert len({lease.tenant_id for lease in claimed}) == 8
+    async with database.keyhole() as tx:
+        claimed = await store.claim(tx, queues=["full"], kinds=["note"], worker="test", count_max=8, lease_s=60)
     await database.close()
-    assert sorted(took)[10] < 0.02
+    assert len(claimed) == len({lease.tenant_id for lease in claimed}) == 8

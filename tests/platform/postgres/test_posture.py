@@ -1,4 +1,4 @@
-"""A role that could see past row security never serves (goal S.T7): real roles, and versions as the catalogue gives them."""
+"""A role that could see past row security never serves (goal S.T7): real roles, versions as the catalogue has them."""
 
 import secrets
 import time

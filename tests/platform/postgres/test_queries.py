@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mainstay.platform.postgres.queries import parse_queries
 
-NAME = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+NAME = st.text("abz_09", max_size=6).map("p".__add__)
 # Pieces of SQL that hold a colon and are no parameter; each must come out as it went in.
 NOISE = st.one_of(
     NAME.map(lambda name: f"'it''s :{name}'"),

@@ -19,6 +19,8 @@ UPLOADS_AT_ONCE = 4
 POLL_S = 0.25
 # Without a document more in a terminal state for this long, waiting ends; the work itself goes on.
 STALL_S = 900.0
+# How long a restart of the server or of the database may take; nothing that is sent here is done twice.
+PATIENCE_S = 30.0
 EXIT_FAILED, EXIT_STALLED, EXIT_NOTHING = 1, 5, 4
 
 
@@ -106,9 +108,9 @@ def _send_all(
 def _send(client: Client, store_id: str, path: Path, external_id: str) -> Ingested:
     """Upload one file and put it into the store; a file that is refused does not stop the others."""
     try:
-        file_id = client.upload(path)["id"]
+        file_id = client.upload(path, patience_s=PATIENCE_S)["id"]
         body = {"file_id": file_id, "external_id": external_id}
-        added = client.call("POST", f"/v1/vector_stores/{store_id}/files", json=body)
+        added = client.call("POST", f"/v1/vector_stores/{store_id}/files", patience_s=PATIENCE_S, json=body)
         return _state(external_id, added)
     except ApiError as refused:
         if refused.status in (401, 403):
@@ -149,10 +151,10 @@ def _wait(client: Client, store_id: str, sent: dict[str, Ingested], progress: Pr
             return list(sent.values())
         time.sleep(POLL_S)
         files = f"/v1/vector_stores/{store_id}/files"
-        busy = {one["document_id"] for one in client.pages(files, filter="in_progress")}
+        busy = {one["document_id"] for one in client.pages(files, patience_s=PATIENCE_S, filter="in_progress")}
         for document_id in waiting.keys() - busy:
             path = waiting[document_id]
-            fresh = client.call("GET", f"{files}/{sent[path].file_id}")
+            fresh = client.call("GET", f"{files}/{sent[path].file_id}", patience_s=PATIENCE_S)
             sent[path] = replace(_state(path, fresh), unchanged=False)
 
 

@@ -125,7 +125,9 @@ class _Cutter:
         # The heading goes with the first piece of its body; a splitter would leave it alone before a long paragraph.
         body_start = start if heading_only else max(section.body_start, start)
         room = max(room - self._meter.tokens(start, body_start), self._rule.tokens_max // 3)
-        spans = (span for window in self._windows(body_start, end) for span in self._fitting(*window, room))
+        spans = [span for window in self._windows(body_start, end) for span in self._fitting(*window, room)]
+        # A piece that was cut again may end inside the overlap of the next one.
+        spans.sort()
         for number, (body, piece_end) in enumerate(spans):
             piece_start = start if number == 0 else body
             tokens = self._meter.tokens(piece_start, piece_end)

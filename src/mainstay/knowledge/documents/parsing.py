@@ -102,13 +102,20 @@ class ParserPool:
     async def _start(self) -> ParserChild:
         self._refuse_if_closing()
         make = partial(ParserChild, self._limits.document, self._limits.child)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, make)
         try:
-            child = await asyncio.get_running_loop().run_in_executor(self._threads, make)
+            child = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ChildDied):
+                (await work).close()
+            raise
         except ChildDied as death:
             # No file has been read yet, so none is to blame.
-            raise Unavailable(
-                f"A parser process did not start ({death.how}); try again, and look at its limits."
-            ) from None
+            sentence = f"A parser process did not start ({death.how}); try again, and look at its limits."
+            raise Unavailable(sentence) from None
+        if self._closing:
+            child.close()
+        self._refuse_if_closing()
         self._children.add(child)
         self.network_denied = child.network_denied
         return child

@@ -13,6 +13,11 @@ CALL mainstay.protect('mainstay.planted', 'select, insert');
 
 _FUNCTION = "LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp BEGIN ATOMIC"
 
+_PARENT = (
+    "CREATE TABLE mainstay.parent (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id))"
+    " PARTITION BY HASH (tenant_id);"
+)
+
 FAULTS: tuple[tuple[str, str], ...] = (
     # What is there at all.
     ("everything_has_a_class", "CREATE TABLE mainstay.stray (id uuid PRIMARY KEY)"),
@@ -63,8 +68,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("unique_keys_hold_within_a_tenant", "ALTER TABLE mainstay.planted ADD EXCLUDE USING btree (code WITH =)"),
     (
         "foreign_keys_carry_the_tenant",
-        "ALTER TABLE mainstay.planted ADD UNIQUE (id), ADD other uuid; ALTER TABLE mainstay.planted ADD FOREIGN KEY (other)"
-        " REFERENCES mainstay.planted (id)",
+        "ALTER TABLE mainstay.planted ADD UNIQUE (id), ADD other uuid;"
+        " ALTER TABLE mainstay.planted ADD FOREIGN KEY (other) REFERENCES mainstay.planted (id)",
     ),
     (
         "foreign_keys_carry_the_tenant",
@@ -81,14 +86,12 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("nothing_inherits", "CREATE TABLE mainstay.stray () INHERITS (mainstay.planted)"),
     (
         "partitions_are_reached_through_their_parent",
-        "CREATE TABLE mainstay.parent (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id)) PARTITION BY HASH (tenant_id);"
-        " CREATE TABLE mainstay.child PARTITION OF mainstay.parent FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        f"{_PARENT} CREATE TABLE mainstay.child PARTITION OF mainstay.parent FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
         " GRANT SELECT ON mainstay.child TO mainstay_runtime",
     ),
     (
         "row_security_is_enabled",
-        "CREATE TABLE mainstay.parent (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id)) PARTITION BY HASH (tenant_id);"
-        " CALL mainstay.protect('mainstay.parent', 'select');"
+        f"{_PARENT} CALL mainstay.protect('mainstay.parent', 'select');"
         " CREATE TABLE mainstay.child PARTITION OF mainstay.parent FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
     ),
     ("views_run_as_their_caller", "CREATE VIEW mainstay.stray AS SELECT * FROM mainstay.planted"),
@@ -98,7 +101,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "copies_are_not_readable",
-        "CREATE MATERIALIZED VIEW mainstay.stray AS SELECT * FROM mainstay.planted; GRANT SELECT ON mainstay.stray TO mainstay_runtime",
+        "CREATE MATERIALIZED VIEW mainstay.stray AS SELECT * FROM mainstay.planted;"
+        " GRANT SELECT ON mainstay.stray TO mainstay_runtime",
     ),
     (
         "sequences_are_closed",
@@ -113,7 +117,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("policies_read_as_expected", "ALTER POLICY tenant ON mainstay.jobs USING (true)"),
     (
         "policies_read_as_expected",
-        "ALTER POLICY tenant ON mainstay.jobs USING (tenant_id = nullif(current_setting('mainstay.tenant_id', true), '')::uuid)",
+        "ALTER POLICY tenant ON mainstay.jobs"
+        " USING (tenant_id = nullif(current_setting('mainstay.tenant_id', true), '')::uuid)",
     ),
     (
         "policies_read_as_expected",
@@ -145,7 +150,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ("keyhole_policies_are_as_declared", "DROP POLICY keyhole ON mainstay.jobs"),
     (
         "keyhole_policies_are_as_declared",
-        "DROP POLICY keyhole ON mainstay.api_keys; CREATE POLICY keyhole ON mainstay.api_keys TO mainstay_keyhole USING (true)",
+        "DROP POLICY keyhole ON mainstay.api_keys;"
+        " CREATE POLICY keyhole ON mainstay.api_keys TO mainstay_keyhole USING (true)",
     ),
     (
         "policy_functions_read_as_declared",
@@ -223,7 +229,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "keyhole_functions_return_ids_counts_and_codes",
-        f"CREATE FUNCTION keyhole.stray() RETURNS TABLE (payload jsonb) {_FUNCTION} SELECT payload FROM mainstay.jobs; END",
+        f"CREATE FUNCTION keyhole.stray() RETURNS TABLE (payload jsonb) {_FUNCTION}"
+        " SELECT payload FROM mainstay.jobs; END",
     ),
     (
         "keyhole_functions_return_ids_counts_and_codes",
@@ -257,7 +264,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "serving_roles_own_nothing",
-        "CREATE ROLE planted_app LOGIN; GRANT mainstay_runtime TO planted_app; ALTER TABLE mainstay.planted OWNER TO planted_app",
+        "CREATE ROLE planted_app LOGIN; GRANT mainstay_runtime TO planted_app;"
+        " ALTER TABLE mainstay.planted OWNER TO planted_app",
     ),
     ("only_the_owner_is_in_the_keyhole", "CREATE ROLE planted_admin LOGIN; GRANT mainstay_keyhole TO planted_admin"),
     ("extensions_are_listed", "CREATE EXTENSION hstore"),

@@ -59,7 +59,7 @@ class Archive:
             raise ParseRejected(
                 "broken", f"The file lacks its part {name!r}; save it again and upload it anew."
             ) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise ParseRejected(
                 "broken", f"The part {name!r} cannot be unpacked ({error}); save the file again and upload it anew."
             ) from None

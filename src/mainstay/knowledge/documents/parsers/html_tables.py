@@ -85,4 +85,4 @@ class HtmlTable:
 
 
 def _span(text: str | None) -> int:
-    return min(max(int(text), 1), _SPAN_MAX) if text and text.isdigit() and len(text) < 6 else 1
+    return min(max(int(text), 1), _SPAN_MAX) if text and text.isdecimal() and len(text) < 6 else 1

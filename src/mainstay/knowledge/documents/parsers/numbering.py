@@ -85,4 +85,4 @@ def _value(element: Element, name: str) -> str | None:
 
 
 def _int(text: str | None, default: int = 0) -> int:
-    return int(text) if text is not None and text.lstrip("-").isdigit() and len(text) < 10 else default
+    return int(text) if text is not None and text.lstrip("-").isdecimal() and len(text) < 10 else default

@@ -38,7 +38,7 @@ def _write(element: Element, builder: DocumentBuilder, depth: int) -> None:
             continue
         if name == "h":
             level = attribute(node, "outline-level") or "1"
-            builder.heading(int(level) if level.isdigit() else 1, _text(node))
+            builder.heading(int(level) if level.isdecimal() else 1, _text(node))
         elif name == "p":
             builder.block(_text(node).strip())
             for box in descendants(node, "text-box"):
@@ -86,7 +86,7 @@ def _write_table(table: Element, builder: DocumentBuilder, *, is_sheet: bool) ->
         cells = _cells(row)
         if any(cells):
             repeated = attribute(row, "number-rows-repeated") or "1"
-            block.extend([cells] * min(int(repeated) if repeated.isdigit() else 1, _REPEATED_MAX))
+            block.extend([cells] * min(int(repeated) if repeated.isdecimal() else 1, _REPEATED_MAX))
         elif block:
             builder.lines(render_table(block))
             block = []
@@ -99,7 +99,7 @@ def _cells(row: Element) -> Row:
         if local(cell) in ("table-cell", "covered-table-cell"):
             text = " ".join(filter(None, (_text(p).strip() for p in descendants(cell, "p"))))
             repeated = attribute(cell, "number-columns-repeated") or "1"
-            cells.extend([text] * min(int(repeated) if repeated.isdigit() else 1, _REPEATED_MAX))
+            cells.extend([text] * min(int(repeated) if repeated.isdecimal() else 1, _REPEATED_MAX))
     while cells and not cells[-1]:
         cells.pop()
     return cells
@@ -111,7 +111,7 @@ def _text(element: Element) -> str:
         name = local(node)
         if name == "s":
             count = attribute(node, "c") or "1"
-            parts.append(" " * min(int(count) if count.isdigit() else 1, _REPEATED_MAX))
+            parts.append(" " * min(int(count) if count.isdecimal() else 1, _REPEATED_MAX))
         elif name == "tab":
             parts.append("\t")
         elif name == "line-break":

@@ -52,7 +52,8 @@ def refuse_doctype(data: bytes, part: str) -> None:
         parser.Parse(data, True)  # noqa: FBT003  (expat takes no names: this is all of the data)
     except _PrologRead:
         return
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        # The last two are declared encodings that Python does not know or cannot use.
         raise _broken(part, error) from None
 
 

@@ -107,7 +107,7 @@ def _cell_styles(archive: Archive, path: str | None) -> list[str]:
 def _style(number: str, codes: dict[str | None, str]) -> str:
     code = codes.get(number)
     if code is None:
-        known = int(number) if number.isdigit() else 0
+        known = int(number) if number.isdecimal() else 0
         return "date" if known in _DATE_FORMATS else "percent" if known in _PERCENT_FORMATS else ""
     bare = _QUOTED.sub("", code).partition(";")[0]
     if bare.lower() != "general" and _DATE_LETTERS.search(bare) and "0" not in bare.replace("s.0", ""):
@@ -224,4 +224,4 @@ def _column(letters: str) -> int:
 
 
 def _int(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isdigit() and len(text) < 10 else default
+    return int(text) if text is not None and text.isdecimal() and len(text) < 10 else default

@@ -112,7 +112,7 @@ class _Reader:
 
     def _heading_level(self, properties: Element | None, style_id: str | None) -> int | None:
         own = _value(properties, "outlineLvl")
-        if own is not None and own.isdigit():
+        if own is not None and own.isdecimal():
             return int(own) + 1 if int(own) < 9 else None
         for style in self._lineage(style_id):
             name = style.name.lower()
@@ -132,7 +132,7 @@ class _Reader:
             depth = str(style.number_depth) if depth is None and style.number_depth is not None else depth
         if number_id is None:
             return ""
-        return self._numbering.label(number_id, int(depth) if depth and depth.isdigit() else 0)
+        return self._numbering.label(number_id, int(depth) if depth and depth.isdecimal() else 0)
 
     def _lineage(self, style_id: str | None) -> Iterator[_Style]:
         for _ in range(_BASED_ON_MAX):
@@ -153,9 +153,9 @@ def _read_styles(root: Element | None) -> dict[str, _Style]:
         styles[attribute(element, "styleId") or ""] = _Style(
             name=_value(element, "name") or "",
             based_on=_value(element, "basedOn"),
-            outline_level=int(outline) if outline and outline.isdigit() else None,
+            outline_level=int(outline) if outline and outline.isdecimal() else None,
             number_id=_value(numbers, "numId"),
-            number_depth=int(depth) if depth and depth.isdigit() else None,
+            number_depth=int(depth) if depth and depth.isdecimal() else None,
         )
     return styles
 
@@ -165,7 +165,7 @@ def _rows(table: Element) -> list[list[str]]:
     for row in _through(table, "tr"):
         cells: list[str] = []
         before = _value(child(row, "trPr"), "gridBefore")
-        cells.extend([""] * min(int(before), _SPANS_MAX) if before and before.isdigit() else ())
+        cells.extend([""] * min(int(before), _SPANS_MAX) if before and before.isdecimal() else ())
         for cell in _through(row, "tc"):
             properties = child(cell, "tcPr")
             merged = child(properties, "vMerge")
@@ -174,7 +174,7 @@ def _rows(table: Element) -> list[list[str]]:
                 # The lower cells of a merged one are empty in the file; each row is to be understood alone.
                 text = rows[-1][len(cells)]
             span = _value(properties, "gridSpan")
-            cells.extend([text] * min(int(span) if span and span.isdigit() else 1, _SPANS_MAX))
+            cells.extend([text] * min(int(span) if span and span.isdecimal() else 1, _SPANS_MAX))
         rows.append(cells)
     return rows
 

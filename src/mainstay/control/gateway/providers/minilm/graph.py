@@ -32,7 +32,6 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self.last_axis = self.constant(np.array([-1]))
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
         """Add a constant and return its name."""
@@ -76,24 +75,18 @@ class Graph:
 
 def encoder(graph: Graph, tensors: Tensors) -> onnx.ModelProto:
     """Return the encoder made of `tensors`, with the linear layers as `graph` makes them."""
-    shape = graph.node("Shape", "token_ids")
-    tokens = graph.node("Gather", shape, graph.constant(np.array([1])))
-    by_text = graph.node("Concat", shape, graph.constant(np.array([DIMENSIONS])), axis=0)
-    # Everything but attention works on rows of tokens, whichever text they belong to.
-    by_token = graph.constant(np.array([-1, DIMENSIONS]))
-    rows = graph.node("Reshape", _embeddings(graph, tensors, tokens), by_token)
-    rows = graph.norm(rows, tensors, "embeddings.LayerNorm")
+    tokens = graph.node("Shape", "token_ids", start=1)
+    rows = graph.norm(_embeddings(graph, tensors, tokens), tensors, "embeddings.LayerNorm")
     for number in range(LAYERS):
         layer = f"encoder.layer.{number}"
-        mixed = graph.node("Reshape", _attention(graph, tensors, f"{layer}.attention.self", rows, by_text), by_token)
+        mixed = _attention(graph, tensors, f"{layer}.attention.self", rows)
         rows = _add_and_norm(graph, tensors, f"{layer}.attention.output", rows, mixed)
         hidden = _linear(graph, tensors, f"{layer}.intermediate.dense", rows)
         hidden = graph.node("Gelu", hidden, domain=MICROSOFT)
         rows = _add_and_norm(graph, tensors, f"{layer}.output", rows, hidden, after_gelu=True)
     # The mean but for its length, which does not matter here. ReduceMean gives one text and many other last bits.
     ones = graph.node("ConstantOfShape", tokens, value=numpy_helper.from_array(np.ones(1, dtype=np.float32)))
-    pooled = graph.node("MatMul", ones, graph.node("Reshape", rows, by_text))
-    return graph.model(graph.node("LpNormalization", pooled, axis=-1, p=2))
+    return graph.model(graph.node("LpNormalization", graph.node("MatMul", ones, rows), axis=-1, p=2))
 
 
 def _embeddings(graph: Graph, tensors: Tensors, tokens: str) -> str:
@@ -105,12 +98,11 @@ def _embeddings(graph: Graph, tensors: Tensors, tokens: str) -> str:
     )
 
 
-def _attention(graph: Graph, tensors: Tensors, name: str, rows: str, by_text: str) -> str:
+def _attention(graph: Graph, tensors: Tensors, name: str, rows: str) -> str:
     parts = [f"{name}.{part}" for part in ("query", "key", "value")]
     weight = np.concatenate([tensors[f"{part}.weight"] for part in parts])
     bias = np.concatenate([tensors[f"{part}.bias"] for part in parts])
-    split = graph.nodes("Split", 3, graph.linear(rows, weight, bias), axis=-1, num_outputs=3)
-    query_key_value = [graph.node("Reshape", part, by_text) for part in split]
+    query_key_value = graph.nodes("Split", 3, graph.linear(rows, weight, bias), axis=-1, num_outputs=3)
     return graph.node("MultiHeadAttention", *query_key_value, domain=MICROSOFT, num_heads=HEADS)
 
 

@@ -29,6 +29,7 @@ class Int8Graph(Graph):
 
     def __init__(self) -> None:
         super().__init__()
+        self._last_axis = self.constant(np.array([-1]))
         self._one = self.constant(np.float32(1))
 
     def rows_of(self, table: Floats, ids: str) -> str:
@@ -56,11 +57,11 @@ class Int8Graph(Graph):
 
     def _steps(self, rows: str) -> str:
         # The distance of two levels. No row is all zeros: each is a layer norm, or a mix of values with a bias.
-        largest = self.node("ReduceMax", self.node("Abs", rows), self.last_axis, keepdims=1)
+        largest = self.node("ReduceMax", self.node("Abs", rows), self._last_axis, keepdims=1)
         return self.node("Mul", largest, self.constant(np.float32(1 / (_LEVEL_MAX - _MIDDLE_LEVEL))))
 
     def _steps_of_gelu(self, rows: str) -> str:
-        largest = self.node("ReduceMax", rows, self.last_axis, keepdims=1)
+        largest = self.node("ReduceMax", rows, self._last_axis, keepdims=1)
         above = self.node("Mul", largest, self.constant(np.float32(1 / (_LEVEL_MAX - GELU_ZERO_LEVEL))))
         return self.node("Max", above, self.constant(np.float32(-GELU_MIN / GELU_ZERO_LEVEL)))
 

@@ -26,6 +26,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # Errors; what it warns of concerns whoever writes a graph, and is no JSON.
         # A memory pattern would be kept for each shape ever seen, and every length of text is one.
         options.enable_mem_pattern = False
         # Further passes would fuse SkipLayerNormalization, which takes seven times as long as its two parts.

@@ -1,0 +1,77 @@
+"""The hot queries reach their rows by index as the runtime role, however many rows others have."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from mainstay.knowledge.retrieval import service
+from mainstay.platform.postgres import Database, Query, ReadTx, Record
+from tests.support.database import DatabaseUrls
+from tests.support.retrieval import index_texts, make_chunks, make_store, make_vectors
+from tests.support.tenants import TestTenant
+
+# Tables that hold the rows of all tenants by the thousand; the others have a row or ten per store.
+CROWDED = {"chunks", "embeddings", "posting_blocks"}
+WORDS = [f"{first}{second}" for first in ("tide", "moon", "kelp", "gull") for second in ("a", "o", "u", "x", "z")]
+
+
+class ExplainingTx(ReadTx):
+    """A transaction that runs each query and keeps its plan."""
+
+    plans: list[tuple[str, Any]]
+
+    async def fetch(self, query: Query, **params: object) -> Sequence[Record]:
+        arguments = self._arguments(query, params)
+        plan = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query.sql}", *arguments)
+        self.plans.append((query.name, json.loads(plan)[0]["Plan"]))
+        return await super().fetch(query, **params)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.fixture
+async def crowd(database: Database, database_urls: DatabaseUrls, other_tenant: TestTenant) -> None:
+    """Rows of another tenant, and statistics that tell the planner of them."""
+    for round_no in range(12):
+        async with database.write(other_tenant.admin, unaudited="a test") as tx:
+            store_id = await make_store(tx)
+            await index_texts(tx, store_id, [f"{' '.join(WORDS)} {round_no} {number}" for number in range(250)])
+    superuser = await asyncpg.connect(database_urls.superuser)
+    await superuser.execute("ANALYZE")
+    await superuser.close()
+
+
+@pytest.mark.usefixtures("crowd")
+async def test_hot_queries_never_scan_the_rows_of_others(database: Database, tenant: TestTenant) -> None:
+    async with database.write(tenant.admin, unaudited="a test") as tx:
+        store_id = await make_store(tx)
+        versions = [await index_texts(tx, store_id, [f"{word} {WORDS[0]}" for word in WORDS]) for _ in range(3)]
+    async with database.read(tenant.admin) as tx:
+        explaining = ExplainingTx(tx._connection, tx.scope)
+        explaining.plans = []
+        vector = make_vectors(1)[0]
+        found = await service.search(explaining, store_id=store_id, query=" ".join(WORDS[:9]), vector=vector, limit=10)
+        hashes = [service.indexed_hash(chunk) for chunk in make_chunks(versions[0].texts)]
+        known = await service.known_vectors(explaining, store_id, hashes)
+    assert len(found.passages) == 10
+    assert len(known) == len(WORDS)
+    plans = dict(explaining.plans)
+    assert plans.keys() == {"search_hybrid", "find_known_embeddings"}
+    reached: set[str] = set()
+    for name, plan in plans.items():
+        for node in nodes(plan):
+            if node.get("Relation Name") in CROWDED:
+                assert node["Node Type"] != "Seq Scan", (name, node["Relation Name"])
+                reached.add(node["Relation Name"])
+            condition = node.get("Index Cond", "")
+            if node.get("Relation Name") == "posting_blocks":
+                assert "segment_no" in condition, condition
+                assert "bucket_no" in condition, condition
+    assert reached == CROWDED
