@@ -22,7 +22,7 @@ import numpy as np
 from mainstay.control.gateway.models import Vectors
 from mainstay.control.gateway.providers.minilm.build import build_graph
 from mainstay.control.gateway.providers.minilm.cache import built_graph
-from mainstay.control.gateway.providers.minilm.model import INPUT_TOKENS_MAX, MiniLm
+from mainstay.control.gateway.providers.minilm.model import INPUT_TOKENS_MAX, TEXT_CHARS_MAX, MiniLm
 from mainstay.control.gateway.providers.minilm.runtime import Session, WordPieces
 from mainstay.samples import SAMPLES
 
@@ -133,7 +133,8 @@ async def print_quality(folder: Path, embedders: dict[str, Embed]) -> None:
     asked = [row for row in queries if any(judged.get(row["_id"], {}).values())]
     print(f"{folder.name}: nDCG@10 of {len(asked)} queries over {len(ids)} documents", end="")
     for name, embed in embedders.items():
-        vectors = await embed_all(embed, [f"{row.get('title', '')} {row['text']}".strip() or "-" for row in corpus])
+        documents = [f"{row.get('title', '')} {row['text']}"[:TEXT_CHARS_MAX] for row in corpus]
+        vectors = await embed_all(embed, [text if text.strip() else "-" for text in documents])
         found = await embed_all(embed, [row["text"] for row in asked]) @ vectors.T
         top = np.argsort(-found, axis=1, kind="stable")[:, :10]
         gains = [

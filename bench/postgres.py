@@ -1,12 +1,17 @@
 """A PostgreSQL as production has it (fsync and all) in a temporary folder, and databases in it."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mainstay.platform.postgres.embedded import EmbeddedCluster
+import asyncpg
+
+from mainstay.platform.postgres.embedded import APP_ROLE, EmbeddedCluster
+from mainstay.platform.postgres.migrations import migrate
+from mainstay.schema import migrations
 
 REPOSITORY = Path(__file__).parents[1]
 # Built once for all benches and runs.
@@ -26,10 +31,11 @@ def temporary_folder() -> Generator[Path]:
 
 @contextmanager
 def production_cluster(folder: Path) -> Generator[EmbeddedCluster]:
-    """Run PostgreSQL under `folder` with the product's own settings."""
+    """Run PostgreSQL under `folder` with the product's own settings; its database is migrated."""
     cluster = EmbeddedCluster(folder / "postgres")
     cluster.start(deadline_s=60)
     try:
+        asyncio.run(migrate(cluster.owner_url, migrations(), runtime_login=APP_ROLE))
         yield cluster
     finally:
         cluster.stop(deadline_s=20)
@@ -41,3 +47,16 @@ def postmaster(cluster: EmbeddedCluster) -> int:
     if server is None:
         raise RuntimeError("PostgreSQL ended during the bench: look into its log.")
     return server.pid
+
+
+def create_database(cluster: EmbeddedCluster, name: str) -> str:
+    """Make an empty database for a peer and return its address with the superuser, as peers make extensions."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(cluster.superuser_url)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    base, _, _ = cluster.superuser_url.rpartition("/")
+    return f"{base}/{name}"

@@ -58,6 +58,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         assistants = _assistants(gateway)
         blobs = open_blobs(settings)
         ask = Ask(database, gateway)
+        stack.push_async_callback(ask.close)
         yield ServerSystem(
             database=database,
             routers=[

@@ -37,7 +37,9 @@ async def plan(connection: asyncpg.Connection, query: Query) -> None:
         await connection.execute(f"EXPLAIN EXECUTE candidate{f'({nulls})' if nulls else ''}")
     finally:
         await attempt.rollback()
-        await connection.execute("DEALLOCATE ALL")
+        # What was prepared stays though the transaction does not.
+        if await connection.fetchval("SELECT true FROM pg_prepared_statements WHERE name = 'candidate'"):
+            await connection.execute("DEALLOCATE candidate")
 
 
 @pytest.fixture(scope="module")

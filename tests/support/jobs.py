@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,10 +24,11 @@ from mainstay.platform.postgres.queries import parse_queries
 REPOSITORY = Path(__file__).parents[2]
 # Only a failure waits so long.
 DEADLINE_S = 60.0
-# Leases of production last long; here half a second has to be enough for a renewal on a busy machine.
+# Leases of production last half a minute. Here nobody waits for the end of a long one, and the short ones are for
+# workers that are killed; on a busy machine a live worker may lose those, which costs it an attempt.
 QUICK = WorkerLimits(
     concurrency=4,
-    lease_s=1.0,
+    lease_s=10.0,
     heartbeat_s=0.2,
     poll_s=0.05,
     rescue_s=0.1,
@@ -35,6 +37,8 @@ QUICK = WorkerLimits(
     record_s=10.0,
     burial_retry_s=0.1,
 )
+
+SHORT = replace(QUICK, lease_s=1.0)
 
 QUERIES = parse_queries(
     """
@@ -188,7 +192,7 @@ class WorkerChild:
         self.process = process
 
     @classmethod
-    async def start(cls, url: str, queue: str, limits: WorkerLimits = QUICK, *, stall_s: float = 60.0) -> "WorkerChild":
+    async def start(cls, url: str, queue: str, limits: WorkerLimits = SHORT, *, stall_s: float = 60.0) -> "WorkerChild":
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.support.job_worker", url, queue, json.dumps(vars(limits)), str(stall_s),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

@@ -113,6 +113,8 @@ FAULTS: tuple[tuple[str, dict[str, str]], ...] = (
         {"src/mainstay/control/things/queries.sql": "-- name: find\n-- A.\nSELECT 1;\n-- name: b\n-- B.\nSELECT 2;\n"},
     ),
     ("query_use", {"src/mainstay/control/things/queries.sql": "-- name: find\nSELECT 1;\n"}),
+    ("query_use", {"src/mainstay/control/things/queries.sql": "-- name: find\n-- A.\nSELECT $a$ :b $a$;\n"}),
+    ("query_use", {"src/mainstay/control/things/queries.sql": "-- name: find\n-- A.\nSELECT 1 /* :b */;\n"}),
     ("query_use", {"src/mainstay/control/things/store.py": STORE + "\n\nMORE = _QUERIES['more']\n"}),
     ("sql_in_python", {IN_SLICE: "SQL = 'SELECT 1'\n"}),
     ("sql_in_python", {IN_SLICE: "SQL = '''\n    UPDATE mainstay.things SET a = 1'''\n"}),

@@ -17,6 +17,8 @@ _CLAUSE = re.compile(
 _SESSION_SET = re.compile(
     r"\s*SET\s+(?!LOCAL\b|CONSTRAINTS\b|TRANSACTION\b)|.*set_config\([^)]*,\s*false\s*\)", re.IGNORECASE | re.DOTALL
 )
+# What the parser of queries.sql does not read: dollar quotes and block comments.
+_NOT_READ = re.compile(r"\$\w*\$|/\*")
 _NOT_CODE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)
 _BOUNDARY = re.compile(r"\s*(?:BEGIN|COMMIT|ROLLBACK|START TRANSACTION|SAVEPOINT|END)\b(?!\s+\w+ing)")
 
@@ -24,6 +26,11 @@ _BOUNDARY = re.compile(r"\s*(?:BEGIN|COMMIT|ROLLBACK|START TRANSACTION|SAVEPOINT
 def query_use(tree: Tree) -> Iterator[Finding]:
     """Every query has a purpose and is asked for by the Python beside it, which asks for no other."""
     for source in tree.under("src/", suffix="/queries.sql"):
+        if match := _NOT_READ.search(source.text):
+            line = source.text[: match.start()].count("\n") + 1
+            yield Finding(
+                source.path, line, "query_use", f"holds {match[0]}, in which parameters are not told apart: do without"
+            )
         try:
             names = parse_queries(source.text, origin=source.path)
         except ValueError as error:

@@ -17,18 +17,7 @@ async def search(database: Database, scope: Scope, store_id: UUID) -> list[tuple
     async with database.read(scope) as tx:
         found = await service.search(tx, store_id=store_id, query="tide moon", vector=vector, limit=10)
     assert not found.cut
-    return [
-        (
-            one.chunk_id,
-            one.rank,
-            one.lexical_score,
-            one.lexical_rank,
-            one.vector_score,
-            one.vector_rank,
-            one.fused_score,
-        )
-        for one in found.passages
-    ]
+    return [astuple(passage) for passage in found.passages]
 
 
 async def test_scores_do_not_depend_on_other_tenants_or_stores(

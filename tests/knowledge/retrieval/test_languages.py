@@ -7,7 +7,7 @@ def test_every_language_has_function_words_and_a_stemmer() -> None:
     assert {"en", "de", "fr", "es", "it", "pt", "nl"} <= set(LATIN_LANGUAGES)
     for code in (*LATIN_LANGUAGES, "ru"):
         assert len(LANGUAGES[code].function_words) >= 40, code
-        assert LANGUAGES[code].stemmer.stemWord("x") == "x", code
+        assert LANGUAGES[code].stem("x") == "x", code
 
 
 def test_detect_language_of_prose() -> None:

@@ -13,7 +13,7 @@ import pytest
 from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Worker, WorkerLimits
 from mainstay.platform.postgres import Database
 from tests.support.database import DatabaseUrls
-from tests.support.jobs import EFFECTS_TABLE, QUICK, JobTable, WorkerChild, enqueue_one, kind
+from tests.support.jobs import EFFECTS_TABLE, QUICK, SHORT, JobTable, WorkerChild, enqueue_one, kind
 from tests.support.tenants import TestTenant
 
 
@@ -63,7 +63,7 @@ class Lab:
             stop.set()
             await task
 
-    async def child(self, limits: WorkerLimits = QUICK, **given: float) -> WorkerChild:
+    async def child(self, limits: WorkerLimits = SHORT, **given: float) -> WorkerChild:
         """Start a worker in a process of its own; what is left of it is killed after the test."""
         started = await WorkerChild.start(self.url, self.queue, limits, **given)
         self.stack.push_async_callback(started.kill)

@@ -145,7 +145,8 @@ class QueueMachine(RuleBasedStateMachine):
         for lease in leases[-1:]:
             if self._write(lease, "postpone", delay_s=3600 if later else 0, code="retry", reason="Again."):
                 job = self.jobs[lease.job_id]
-                job.state, job.due = "queued", not later
+                job.state = "queued" if job.attempt < job.attempts_max else "failed"
+                job.due = not later
 
     @rule(leases=leases)
     def fail(self, leases: list[Lease]) -> None:

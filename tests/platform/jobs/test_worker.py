@@ -25,7 +25,7 @@ from mainstay.platform.jobs import (
 from mainstay.platform.postgres import Database, WriteTx
 from tests.platform.jobs.conftest import Lab
 from tests.support.database import DatabaseUrls
-from tests.support.jobs import QUICK, bury_with_effect, commit_effect, eventually
+from tests.support.jobs import QUICK, SHORT, bury_with_effect, commit_effect, eventually
 
 
 async def run_until(lab: Lab, handler: JobHandler, state: str) -> UUID:
@@ -201,7 +201,7 @@ async def test_handler_that_ignores_its_cancellation_is_left_behind_and_its_job_
 
     handler = lab.handler(run, timeout_s=0.05)
     job_id = await lab.enqueue(handler.kind)
-    async with lab.working(handler, limits=replace(QUICK, cancel_grace_s=0.05)):
+    async with lab.working(handler, limits=replace(SHORT, cancel_grace_s=0.05)):
         await eventually(lambda: lab.is_in(job_id, "succeeded"))
         free.set()
 
@@ -349,7 +349,7 @@ async def test_backends_ended_under_a_worker_lose_and_double_nothing(lab: Lab, d
 
     handler = lab.handler(run, attempts_max=10)
     ids = [await lab.enqueue(handler.kind, {"number": number}) for number in range(60)]
-    async with lab.working(handler, database=database):
+    async with lab.working(handler, limits=SHORT, database=database):
         await eventually(lambda: lab.are_all("succeeded"))
     await database.close()
     assert ended >= 6

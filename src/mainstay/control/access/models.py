@@ -8,7 +8,9 @@ from uuid import UUID
 from mainstay.platform.postgres import Scope
 
 Role = Literal["owner", "admin", "reviewer", "engineer", "product", "customer", "service"]
-Permission = Literal["ask", "documents.read", "documents.write", "usage.read", "audit.read", "keys.manage"]
+Permission = Literal[
+    "ask", "documents.read", "documents.write", "documents.share", "usage.read", "audit.read", "keys.manage"
+]
 Visibility = Literal["tenant", "private"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -18,14 +20,16 @@ SEES_ALL: frozenset[Role] = frozenset({"owner", "admin", "reviewer", "engineer"}
 
 _READS: tuple[Permission, ...] = ("ask", "documents.read", "usage.read")
 _WRITES: tuple[Permission, ...] = (*_READS, "documents.write")
+# To change what everyone in the tenant is answered from. A customer may not: its documents would speak to the others.
+_SHARES: tuple[Permission, ...] = (*_WRITES, "documents.share")
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     "owner": frozenset(get_args(Permission)),
     "admin": frozenset(get_args(Permission)),
-    "reviewer": frozenset(_WRITES),
-    "engineer": frozenset((*_WRITES, "audit.read")),
+    "reviewer": frozenset(_SHARES),
+    "engineer": frozenset((*_SHARES, "audit.read")),
     "product": frozenset(_READS),
     "customer": frozenset(_WRITES),
-    "service": frozenset(_WRITES),
+    "service": frozenset(_SHARES),
 }
 
 

@@ -1,9 +1,10 @@
 """Plain model calls: messages in, text out, metered and audited when they end, whatever ends them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from mainstay.control.audit import service as audit
 from mainstay.control.gateway.models import ChatRequest, Message, TextDelta
@@ -15,6 +16,15 @@ OUTPUT_TOKENS_DEFAULT = 1000
 FEATURE = "chat"
 
 
+# Why a call ended, in the words of OpenAI's clients.
+_REASONS: Final[dict[str, Literal["stop", "length", "content_filter"]]] = {
+    "stop": "stop",
+    "refused": "stop",
+    "length": "length",
+    "filtered": "content_filter",
+}
+
+
 @dataclass(frozen=True)
 class Completed:
     """The whole text of a call and what it took."""
@@ -22,6 +32,7 @@ class Completed:
     text: str
     input_tokens: int
     output_tokens: int
+    finish_reason: Literal["stop", "length", "content_filter"]
 
 
 class Completion:
@@ -32,7 +43,7 @@ class Completion:
         self._scope = scope
         self._call = call
 
-    async def pieces(self) -> AsyncIterator[str]:
+    async def pieces(self) -> AsyncGenerator[str]:
         """Yield the text piece by piece; the call is recorded also when nobody reads on."""
         try:
             async with aclosing(self._call.events()) as events:
@@ -44,9 +55,12 @@ class Completion:
 
     async def whole(self) -> Completed:
         """Return the whole text."""
-        text = "".join([piece async for piece in self.pieces()])
+        return self.completed("".join([piece async for piece in self.pieces()]))
+
+    def completed(self, text: str) -> Completed:
+        """Return what the call took and why it ended, with the text that its pieces made."""
         record = self._call.record()
-        return Completed(text, record.input_tokens, record.output_tokens)
+        return Completed(text, record.input_tokens, record.output_tokens, _REASONS[self._call.finish_reason or "stop"])
 
     async def _settle(self) -> None:
         async with self._database.write(self._scope) as tx:

@@ -35,8 +35,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Teach the app to answer every error in the one shape."""
     app.add_exception_handler(MainstayError, _known)
     app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(HTTPException, refused_by_http)
 
 
 async def _known(request: Request, error: Exception) -> JSONResponse:
@@ -67,19 +66,21 @@ async def _unreadable(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _routing(request: Request, error: Exception) -> JSONResponse:
+async def refused_by_http(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework refuses: an unknown route or method, a body that is too large or cannot be read."""
     assert isinstance(error, HTTPException)  # noqa: S101  (as above)
     message = str(error.detail)
     if error.status_code == 404:
         message = f"There is no route {request.method} {request.url.path}."
     return JSONResponse(
-        error_body(message, "invalid_request_error", code="http_error"),
+        error_body(message, "invalid_request_error", code=getattr(error, "code", "http_error")),
         status_code=error.status_code,
         headers=dict(error.headers) if error.headers else None,
     )
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Answer what nobody foresaw; the log tells what it was, under the id that the client is given."""
     log.error("request_failed", error=type(error).__name__, path=request.url.path, exc_info=error)
     message = f"Something failed here; the request id is {request.state.request_id}."
     return JSONResponse(error_body(message, "server_error", code="internal"), status_code=500)

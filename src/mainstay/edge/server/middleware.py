@@ -7,10 +7,11 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mainstay.edge.server.errors import error_body
+from mainstay.edge.server.errors import refused_by_http, unexpected
 from mainstay.kernel.ids import new_id
 from mainstay.platform.telemetry import bind_request
 
@@ -32,8 +33,16 @@ _SAFE_HEADERS = {
 }
 
 
-class BodyTooLarge(Exception):
-    """More bytes came than the route takes."""
+class BodyTooLarge(HTTPException):
+    """More bytes came than the route takes.
+
+    An HTTPException, because FastAPI makes a plain 400 of whatever else is raised while it reads a body.
+    """
+
+    code = "body_too_large"
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(413, f"The body has more than the {bytes_max} bytes that are taken here; send less.")
 
 
 class RequestContext:
@@ -74,15 +83,20 @@ class _Exchange:
         self._started = time.perf_counter()
 
     async def run(self, app: ASGIApp, headers: Headers) -> None:
+        request = Request(self._scope)
         declared = headers.get("content-length", "0")
         try:
-            if declared.isdigit() and int(declared) > self._body_bytes_max:
-                raise BodyTooLarge
-            await app(self._scope, self.receive, self.send)
-        except BodyTooLarge:
-            message = f"The body has more than the {self._body_bytes_max} bytes that are taken here; send less."
-            refusal = JSONResponse(error_body(message, "invalid_request_error", code="body_too_large"), status_code=413)
-            await refusal(self._scope, self.receive, self.send)
+            if declared.isdecimal() and int(declared) > self._body_bytes_max:
+                refusal = await refused_by_http(request, BodyTooLarge(self._body_bytes_max))
+                await refusal(self._scope, self.receive, self.send)
+            else:
+                await app(self._scope, self.receive, self.send)
+        except Exception as error:
+            # Answered here and not further out, so that this response too has its id, its headers and its count.
+            failure = await unexpected(request, error)
+            if self._status:
+                raise
+            await failure(self._scope, self.receive, self.send)
         finally:
             self._tell()
 
@@ -90,7 +104,7 @@ class _Exchange:
         message = await self._receive()
         self._body_bytes += len(message.get("body", b""))
         if self._body_bytes > self._body_bytes_max and self._status == 0:
-            raise BodyTooLarge
+            raise BodyTooLarge(self._body_bytes_max)
         return message
 
     async def send(self, message: Message) -> None:

@@ -23,6 +23,7 @@ from mainstay.kernel.ids import encode_id
 from mainstay.knowledge.answers import store
 from mainstay.knowledge.answers.begin import Begun, begin
 from mainstay.knowledge.answers.citations import with_citations
+from mainstay.knowledge.answers.errors import AnswerTimedOut
 from mainstay.knowledge.answers.followup import contextualise
 from mainstay.knowledge.answers.models import (
     Answer,
@@ -52,25 +53,30 @@ SETTLE_DEADLINE_S = 20.0
 class Ask:
     """Answers questions; one per process, made by bootstrap."""
 
-    def __init__(self, database: Database, gateway: Gateway) -> None:
+    def __init__(self, database: Database, gateway: Gateway, *, deadline_s: float = ANSWER_DEADLINE_S) -> None:
         self._database = database
         self._gateway = gateway
+        self._deadline_s = deadline_s
+        # The event loop itself keeps no task alive.
+        self._settling: set[asyncio.Task[Answer]] = set()
+
+    async def close(self) -> None:
+        """Wait until every answer that was begun is settled."""
+        await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def events(self, caller: Caller, question: Question, assistant: Assistant) -> AsyncGenerator[AnswerEvent]:
         """Yield what happens until the answer is stored; raises the error that ended it, after storing that it did."""
         async with self._database.write(caller.scope) as tx:
-            begun = await begin(tx, caller, question, assistant, deadline_s=ANSWER_DEADLINE_S)
+            deadline_s = self._deadline_s + SETTLE_DEADLINE_S
+            begun = await begin(tx, caller, question, assistant, deadline_s=deadline_s)
         writing = _Writing(self._database, self._gateway, caller, question, assistant, begun)
         try:
-            async with asyncio.timeout(ANSWER_DEADLINE_S), aclosing(writing.events()) as events:
+            async with aclosing(self._in_time(writing.events())) as events:
                 async for event in events:
                     yield event
             writing.state = "completed"
         except MainstayError as error:
             writing.fail(error.code)
-            raise
-        except TimeoutError:
-            writing.fail("deadline")
             raise
         except Exception:
             writing.fail("internal")
@@ -78,8 +84,28 @@ class Ask:
         finally:
             # A client that leaves cancels this task; the settlement goes on in one of its own.
             settled = asyncio.create_task(writing.settle())
+            self._settling.add(settled)
+            settled.add_done_callback(self._settling.discard)
             answer = await asyncio.shield(settled)
         yield Ended(answer)
+
+    async def _in_time(self, events: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
+        """Yield the events that come before the deadline; raises AnswerTimedOut.
+
+        The time is set anew for each: a timeout that stays open over a yield would cancel the task that asked for the
+        first event, which is not the one that sends the others.
+        """
+        deadline = asyncio.get_running_loop().time() + self._deadline_s
+        async with aclosing(events):
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    raise AnswerTimedOut(f"The answer was not written within {self._deadline_s:g} s; ask again.") from None
+                yield event
 
 
 class _Writing:

@@ -1,27 +1,28 @@
 """Chat completions: `model: "assistant/<name>"` is an answer with citations, any other a plain model call."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
-from mainstay.control.gateway.completion import Completion, PlainChat
+from mainstay.control.gateway.completion import Completed, Completion, PlainChat
 from mainstay.control.gateway.models import Message
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.ids import encode_id, new_id
 from mainstay.knowledge.answers import wire
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.models import Answer, AnswerEvent, Delta, Ended, Question, Started
-from mainstay.knowledge.answers.routes import STREAM_HEADERS, begun, conversation_of, last_answer, store_ids_of
+from mainstay.knowledge.answers.routes import conversation_of, last_answer, store_ids_of
 from mainstay.knowledge.answers.schemas import ChatCompletionCreate
 from mainstay.knowledge.answers.wire import Json
 from mainstay.knowledge.assistants.service import PREFIX, Assistants
-from mainstay.platform.http import JsonResponse
+from mainstay.platform.http import EventStream, JsonResponse
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
 
@@ -47,9 +48,7 @@ class ChatRoutes:
         assistant = self._assistants.resolve(body.model)
         events = self._ask.events(caller, _question(body), assistant)
         if body.stream:
-            usage = bool((body.stream_options or {}).get("include_usage"))
-            chunks = _answer_chunks(await begun(events), body.model, with_usage=usage)
-            return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
+            return await EventStream.begun(_answer_chunks(events, body.model, with_usage=body.with_usage()))
         return JsonResponse(_completion_of_answer(await last_answer(events), body.model))
 
     async def _plain_call(self, caller: Caller, body: ChatCompletionCreate) -> Response:
@@ -60,12 +59,8 @@ class ChatRoutes:
         tokens_max = body.max_completion_tokens or body.max_tokens
         call = self._plain.start(caller.scope, body.model, messages, output_tokens_max=tokens_max)
         if body.stream:
-            chunks = _plain_chunks(call, body.model)
-            return StreamingResponse(chunks, media_type="text/event-stream", headers=STREAM_HEADERS)
-        done = await call.whole()
-        return JsonResponse(
-            _completion(f"chatcmpl-{new_id().hex}", body.model, done.text, done.input_tokens, done.output_tokens)
-        )
+            return await EventStream.begun(_plain_chunks(call, body.model, with_usage=body.with_usage()))
+        return JsonResponse(_completion_of_call(f"chatcmpl-{new_id().hex}", body.model, await call.whole()))
 
 
 def _question(body: ChatCompletionCreate) -> Question:
@@ -82,7 +77,9 @@ def _question(body: ChatCompletionCreate) -> Question:
     )
 
 
-def _completion(completion_id: str, model: str, text: str, used_in: int, used_out: int) -> Json:
+def _completion(
+    completion_id: str, model: str, text: str, used_in: int, used_out: int, finish_reason: str = "stop"
+) -> Json:
     return {
         "id": completion_id,
         "object": "chat.completion",
@@ -93,7 +90,7 @@ def _completion(completion_id: str, model: str, text: str, used_in: int, used_ou
                 "index": 0,
                 "message": {"role": "assistant", "content": text, "refusal": None, "annotations": []},
                 "logprobs": None,
-                "finish_reason": "stop",
+                "finish_reason": finish_reason,
             }
         ],
         "usage": {"prompt_tokens": used_in, "completion_tokens": used_out, "total_tokens": used_in + used_out},
@@ -110,6 +107,14 @@ def _completion_of_answer(answer: Answer, model: str) -> Json:
     return completion
 
 
+def _completion_of_call(completion_id: str, model: str, done: Completed) -> Json:
+    return _completion(completion_id, model, done.text, done.input_tokens, done.output_tokens, done.finish_reason)
+
+
+def _usage_chunk(completion: Json) -> bytes:
+    return b"data: " + orjson.dumps({**completion, "object": "chat.completion.chunk", "choices": []}) + b"\n\n"
+
+
 def _chunk(completion_id: str, model: str, delta: Json, finish_reason: str | None = None, **more: object) -> bytes:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     body = {
@@ -123,38 +128,45 @@ def _chunk(completion_id: str, model: str, delta: Json, finish_reason: str | Non
     return b"data: " + orjson.dumps(body) + b"\n\n"
 
 
-async def _answer_chunks(events: AsyncIterator[AnswerEvent], model: str, *, with_usage: bool) -> AsyncIterator[bytes]:
-    """Yield an answer as chunks; its citations come with the last one."""
+async def _answer_chunks(events: AsyncGenerator[AnswerEvent], model: str, *, with_usage: bool) -> AsyncGenerator[bytes]:
+    """Yield an answer as chunks, its citations with the last one; an error before the first chunk is raised."""
     completion_id = ""
     try:
-        async for event in events:
-            if isinstance(event, Started):
-                completion_id = encode_id("resp_", event.answer.id)
-                yield _chunk(completion_id, model, {"role": "assistant", "content": ""})
-            elif isinstance(event, Delta):
-                yield _chunk(completion_id, model, {"content": event.text})
-            elif isinstance(event, Ended):
-                done = _completion_of_answer(event.answer, model)
-                annotations = done["choices"][0]["message"]["annotations"]
-                yield _chunk(completion_id, model, {"annotations": annotations}, "stop")
-                if with_usage:
-                    yield b"data: " + orjson.dumps({**done, "object": "chat.completion.chunk", "choices": []}) + b"\n\n"
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Started):
+                    completion_id = encode_id("resp_", event.answer.id)
+                    yield _chunk(completion_id, model, {"role": "assistant", "content": ""})
+                elif isinstance(event, Delta):
+                    yield _chunk(completion_id, model, {"content": event.text})
+                elif isinstance(event, Ended):
+                    done = _completion_of_answer(event.answer, model)
+                    annotations = done["choices"][0]["message"]["annotations"]
+                    yield _chunk(completion_id, model, {"annotations": annotations}, "stop")
+                    if with_usage:
+                        yield _usage_chunk(done)
     except MainstayError as error:
+        if not completion_id:
+            raise
         yield _error_chunk(error)
         return
     yield b"data: [DONE]\n\n"
 
 
-async def _plain_chunks(call: Completion, model: str) -> AsyncIterator[bytes]:
+async def _plain_chunks(call: Completion, model: str, *, with_usage: bool) -> AsyncGenerator[bytes]:
     completion_id = f"chatcmpl-{new_id().hex}"
     yield _chunk(completion_id, model, {"role": "assistant", "content": ""})
     try:
-        async for text in call.pieces():
-            yield _chunk(completion_id, model, {"content": text})
+        async with aclosing(call.pieces()) as pieces:
+            async for text in pieces:
+                yield _chunk(completion_id, model, {"content": text})
     except MainstayError as error:
         yield _error_chunk(error)
         return
-    yield _chunk(completion_id, model, {}, "stop")
+    done = call.completed("")
+    yield _chunk(completion_id, model, {}, done.finish_reason)
+    if with_usage:
+        yield _usage_chunk(_completion_of_call(completion_id, model, done))
     yield b"data: [DONE]\n\n"
 
 

@@ -9,6 +9,13 @@ class QuestionTooLong(MainstayError):
     code = "question_too_long"
 
 
+class AnswerTimedOut(MainstayError):
+    """Writing the answer took longer than an answer may."""
+
+    kind = "unavailable"
+    code = "answer_timed_out"
+
+
 class NothingToSearch(MainstayError):
     """The caller sees no store."""
 

@@ -1,10 +1,11 @@
 """Answers over HTTP: `/v1/responses` with the `file_search` tool, as OpenAI has it, and the receipts."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
@@ -16,11 +17,10 @@ from mainstay.knowledge.answers.models import Answer, AnswerEvent, Ended, Questi
 from mainstay.knowledge.answers.schemas import FileSearchTool, InputMessage, ResponseCreate
 from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.service import Assistants
-from mainstay.platform.http import JsonResponse
+from mainstay.platform.http import EventStream, JsonResponse
 from mainstay.platform.postgres import Database
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
-STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class AnswerRoutes:
@@ -54,9 +54,7 @@ class AnswerRoutes:
         with_results = wire.RESULTS in (body.include or ())
         if body.stream:
             stream = ResponseStream(with_results=with_results, metadata=body.metadata)
-            return StreamingResponse(
-                stream.encode(await begun(events)), media_type="text/event-stream", headers=STREAM_HEADERS
-            )
+            return await EventStream.begun(stream.encode(events))
         answer = await last_answer(events)
         return JsonResponse(wire.response(answer, with_results=with_results, metadata=body.metadata))
 
@@ -73,23 +71,12 @@ class AnswerRoutes:
         return JsonResponse(wire.receipt(explained))
 
 
-async def begun(events: AsyncIterator[AnswerEvent]) -> AsyncIterator[AnswerEvent]:
-    """Return the events once the first has come, so that a question that cannot be asked is refused with a status."""
-    first = await anext(events)
-
-    async def all_events() -> AsyncIterator[AnswerEvent]:
-        yield first
-        async for event in events:
-            yield event
-
-    return all_events()
-
-
-async def last_answer(events: AsyncIterator[AnswerEvent]) -> Answer:
+async def last_answer(events: AsyncGenerator[AnswerEvent]) -> Answer:
     """Return the answer with which the events end."""
-    async for event in events:
-        if isinstance(event, Ended):
-            return event.answer
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Ended):
+                return event.answer
     raise Unavailable("The answer ended without a result; ask again.")
 
 

@@ -79,3 +79,7 @@ class ChatCompletionCreate(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1, le=32_000)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=32_000)
     tools: Annotated[Sequence[FileSearchTool], Field(max_length=16)] = ()
+
+    def with_usage(self) -> bool:
+        """Return whether a stream is to end with what it took."""
+        return bool((self.stream_options or {}).get("include_usage"))

@@ -37,11 +37,11 @@ async def sweep(database: Database) -> int:
     async with database.keyhole() as tx:
         overdue = await store.overdue(tx, limit=SWEEP_BATCH)
     for scope, answer_id in overdue:
-        async with database.write(scope) as tx:
+        async with database.write(scope, unaudited="nothing changes where its own process ended it meanwhile") as tx:
             answer = await store.find_answer(tx, answer_id)
-            if answer is None:
+            lost = answer and replace(answer, state="failed", failure_code="process_lost")
+            if lost is None or await store.finish_answer(tx, lost) is None:
                 continue
-            await store.finish_answer(tx, replace(answer, state="failed", failure_code="process_lost"))
             await audit.record(
                 tx,
                 "answer.finish",

@@ -1,6 +1,7 @@
 """The events of an answer as server-sent events of OpenAI's Responses API, in its order and numbering."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 
 import orjson
@@ -28,16 +29,21 @@ class ResponseStream:
         self._text: list[str] = []
         self._citations: list[Cited] = []
 
-    async def encode(self, events: AsyncIterator[AnswerEvent]) -> AsyncIterator[bytes]:
-        """Yield the stream; an error in the middle becomes its one terminal event."""
+    async def encode(self, events: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[bytes]:
+        """Yield the stream; an error in the middle becomes its one terminal event, and one before the first is raised."""
         try:
-            async for event in events:
-                for made in self._translate(event):
-                    yield sse(self._numbered(made))
+            async with aclosing(events):
+                async for event in events:
+                    for made in self._translate(event):
+                        yield sse(self._numbered(made))
         except MainstayError as error:
+            if self._answer is None:
+                raise
             yield sse(self._numbered(self._failure(error.code, error.message)))
         except Exception:
-            yield sse(self._numbered(self._failure("server_error", "The answer failed; its request id tells where.")))
+            if self._answer is not None:
+                message = "The answer failed; its request id tells where."
+                yield sse(self._numbered(self._failure("server_error", message)))
             raise
 
     def _numbered(self, event: Json) -> Json:
@@ -96,8 +102,6 @@ class ResponseStream:
         return wire.response(answer, with_results=self._with_results, metadata=self._metadata)
 
     def _failure(self, code: str, message: str) -> Json:
-        if self._answer is None:
-            return {"type": "error", "code": code, "message": message, "param": None}
-        failed = self._response(replace(self._answer, state="failed", failure_code=code))
+        failed = self._response(replace(self._begun, state="failed", failure_code=code))
         failed["error"] = {"code": code, "message": message}
         return {"type": "response.failed", "response": failed}

@@ -9,6 +9,12 @@ class FileTooLarge(MainstayError):
     code = "file_too_large"
 
 
+class PrivateFile(MainstayError):
+    """A private file would be shown to whoever sees the store."""
+
+    code = "private_file"
+
+
 class EmptyFile(MainstayError):
     """An upload has no bytes."""
 

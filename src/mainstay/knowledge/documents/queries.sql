@@ -91,8 +91,8 @@ INSERT INTO mainstay.document_versions (tenant_id, id, store_id, document_id, fi
 VALUES (:tenant_id, :id, :store_id, :document_id, :file_id, :number, :sha256);
 
 -- name: requeue_version
--- Gives a failed version another try.
-UPDATE mainstay.document_versions SET state = 'queued', reason = NULL, reason_code = NULL
+-- Gives a failed version another try, from the upload that came with it: the bytes of the first may be gone.
+UPDATE mainstay.document_versions SET state = 'queued', file_id = :file_id, reason = NULL, reason_code = NULL
  WHERE tenant_id = :tenant_id AND id = :id AND state = 'failed';
 
 -- name: touch_store
@@ -100,7 +100,8 @@ UPDATE mainstay.document_versions SET state = 'queued', reason = NULL, reason_co
 UPDATE mainstay.stores SET last_active_at = now() WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: find_work
--- What an ingest job needs to know of its version, locked until the job's transaction ends.
+-- What an ingest job needs to know of its version, locked until the job's transaction ends. The document comes first,
+-- as where one is removed: two orders would be a deadlock.
 SELECT v.id AS version_id, v.number, v.document_id, v.store_id, v.file_id, f.filename, f.content_type, v.state,
        d.version_current_id, coalesce(c.number, 0) AS number_current
   FROM mainstay.document_versions v
@@ -108,7 +109,7 @@ SELECT v.id AS version_id, v.number, v.document_id, v.store_id, v.file_id, f.fil
   JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
   LEFT JOIN mainstay.document_versions c ON c.tenant_id = d.tenant_id AND c.id = d.version_current_id
  WHERE v.tenant_id = :tenant_id AND v.id = :id AND d.deleted_at IS NULL
-   FOR UPDATE OF v, d;
+   FOR UPDATE OF d, v;
 
 -- name: start_version
 -- Notes that a worker has begun.
@@ -168,6 +169,7 @@ SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.numb
   JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
   JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
  WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id
+   AND (:document_id::uuid IS NULL OR v.document_id = :document_id)
    AND (v.file_id = :file_id
         OR v.sha256 = (SELECT g.sha256 FROM mainstay.files g WHERE g.tenant_id = :tenant_id AND g.id = :file_id))
  ORDER BY v.file_id = :file_id DESC, v.number DESC

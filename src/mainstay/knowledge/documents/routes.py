@@ -55,7 +55,7 @@ class FileRoutes:
             filename=file.filename or "unnamed",
             purpose=purpose,
             content_type=(file.content_type or "")[:200] or None,
-            visibility=visibility or caller.visibility_default,
+            visibility=service.visibility_for(caller, visibility),
             bytes_max=self._bytes_max,
         )
         return FileObject.of(kept)
@@ -89,6 +89,6 @@ class FileRoutes:
     async def delete(self, caller: Writer, file_id: str) -> Deleted:
         """Delete an upload; documents made from it stay in their stores."""
         async with self._database.write(caller.scope) as tx:
-            await service.delete_file(tx, decode_id("file-", file_id))
+            await service.delete_file(tx, caller, decode_id("file-", file_id))
         await self._blobs.delete(blob_key("uploads", caller.tenant_id, decode_id("file-", file_id)))
         return Deleted(id=file_id, object="file")

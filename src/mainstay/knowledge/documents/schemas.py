@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mainstay.control.access.models import Visibility
 from mainstay.kernel.ids import encode_id
 from mainstay.knowledge.documents.models import File, Store, StoredDocument, VersionState
 
 Key = Annotated[str, Field(max_length=64)]
-AttributeValue = Annotated[str, Field(max_length=512)] | float | bool
+# JSON has no infinity, though Python reads one; it would be stored as null and never be read again.
+AttributeValue = Annotated[str, Field(max_length=512)] | Annotated[float, Field(allow_inf_nan=False)] | bool
+# The table takes 16,384 bytes, of which JSONB needs some for itself; 512 characters may be 2,048 bytes.
+PAIRS_BYTES_MAX = 15_000
 FileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
 
 STATUSES: Mapping[VersionState, FileStatus] = {
@@ -21,6 +24,13 @@ STATUSES: Mapping[VersionState, FileStatus] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
+
+
+def _small(pairs: Mapping[str, object]) -> Mapping[str, object]:
+    size = sum(len(str(part).encode()) for pair in pairs.items() for part in pair)
+    if size > PAIRS_BYTES_MAX:
+        raise ValueError(f"keys and values have {size} bytes together, at most {PAIRS_BYTES_MAX} are taken")
+    return pairs
 
 
 class FileObject(BaseModel):
@@ -63,7 +73,9 @@ class StoreCreate(BaseModel):
 
     name: str = Field(default="", max_length=256)
     file_ids: Sequence[str] = Field(default=(), max_length=100)
-    metadata: dict[Key, Annotated[str, Field(max_length=512)]] | None = Field(default=None, max_length=16)
+    metadata: (
+        Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16), AfterValidator(_small)] | None
+    ) = None
     visibility: Visibility | None = None
     reuse: bool = False
 
@@ -121,7 +133,7 @@ class StoreFileCreate(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     file_id: str
-    attributes: dict[Key, AttributeValue] | None = Field(default=None, max_length=16)
+    attributes: Annotated[dict[Key, AttributeValue], Field(max_length=16), AfterValidator(_small)] | None = None
     external_id: str | None = Field(default=None, min_length=1, max_length=1024)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from uuid import UUID
 
-from mainstay.control.access.models import Visibility
+from mainstay.control.access import service as access
+from mainstay.control.access.models import Caller, Visibility
 from mainstay.control.audit import service as audit
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import encode_id, new_id, not_found
@@ -62,6 +63,19 @@ def clean_filename(filename: str) -> str:
     return shown[:FILENAME_MAX] or "unnamed"
 
 
+def visibility_for(caller: Caller, wanted: Visibility | None) -> Visibility:
+    """Return who shall see what the caller makes; raises PermissionDenied for a customer that would share it."""
+    if wanted == "tenant":
+        access.require(caller, "documents.share")
+    return wanted or caller.visibility_default
+
+
+def _require_changeable(caller: Caller, thing: File | Store) -> None:
+    """Raise PermissionDenied for what the caller sees because it is shared, and may not change."""
+    if thing.owner_id != caller.principal_id:
+        access.require(caller, "documents.share")
+
+
 async def require_file(tx: ReadTx, file_id: UUID) -> File:
     """Return one visible upload; raises NotFound."""
     found = await store.find_file(tx, file_id)
@@ -76,9 +90,9 @@ async def page_files(tx: ReadTx, request: PageRequest, *, purpose: str | None = 
     return cut_page(rows, request.limit)
 
 
-async def delete_file(tx: WriteTx, file_id: UUID) -> None:
+async def delete_file(tx: WriteTx, caller: Caller, file_id: UUID) -> None:
     """Hide an upload; documents made from it stay until they are taken out of their stores."""
-    await require_file(tx, file_id)
+    _require_changeable(caller, await require_file(tx, file_id))
     await store.delete_file(tx, file_id)
     await audit.record(tx, "file.delete", target_id=encode_id("file-", file_id))
 
@@ -108,6 +122,13 @@ async def require_store(tx: ReadTx, store_id: UUID) -> Store:
     return found
 
 
+async def require_changeable_store(tx: ReadTx, caller: Caller, store_id: UUID) -> Store:
+    """Return one visible store into which the caller may put documents, and from which it may take them."""
+    found = await require_store(tx, store_id)
+    _require_changeable(caller, found)
+    return found
+
+
 async def find_store_named(tx: ReadTx, name: str) -> Store | None:
     """Return the oldest visible store called `name`."""
     return await store.find_store_named(tx, name)
@@ -119,8 +140,8 @@ async def page_stores(tx: ReadTx, request: PageRequest) -> Page[Store]:
     return cut_page(rows, request.limit)
 
 
-async def delete_store(tx: WriteTx, store_id: UUID) -> None:
+async def delete_store(tx: WriteTx, caller: Caller, store_id: UUID) -> None:
     """Hide a store and everything in it."""
-    await require_store(tx, store_id)
+    await require_changeable_store(tx, caller, store_id)
     await store.delete_store(tx, store_id)
     await audit.record(tx, "store.delete", target_id=encode_id("vs_", store_id))

@@ -47,7 +47,7 @@ class StoreRoutes:
     async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
         """Make a store, or with `reuse` return the one of this name, and put files into it."""
         file_ids = [decode_id("file-", file_id) for file_id in body.file_ids]
-        visibility = body.visibility or caller.visibility_default
+        visibility = service.visibility_for(caller, body.visibility)
         if body.reuse and not body.name:
             raise Invalid("reuse needs a name; give one.", param="name")
         async with self._database.write(caller.scope, unaudited="nothing changes where the store stands") as tx:
@@ -57,6 +57,8 @@ class StoreRoutes:
                 store = await service.create_store(
                     tx, name=body.name, metadata=body.metadata or {}, visibility=visibility
                 )
+            if file_ids:
+                await service.require_changeable_store(tx, caller, store.id)
             for file_id in file_ids:
                 await versions.add_file(tx, store_id=store.id, file_id=file_id, external_id=None, attributes={})
             return StoreObject.of(await service.require_store(tx, store.id))
@@ -85,7 +87,7 @@ class StoreRoutes:
     async def delete(self, caller: Writer, store_id: str) -> Deleted:
         """Delete a store; nothing in it is found from this moment."""
         async with self._database.write(caller.scope) as tx:
-            await service.delete_store(tx, decode_id("vs_", store_id))
+            await service.delete_store(tx, caller, decode_id("vs_", store_id))
         return Deleted(id=store_id, object="vector_store.deleted")
 
     async def add_file(self, caller: Writer, store_id: str, body: StoreFileCreate) -> StoreFileObject:
@@ -93,10 +95,11 @@ class StoreRoutes:
         async with self._database.write(caller.scope) as tx:
             store, file = decode_id("vs_", store_id), decode_id("file-", body.file_id)
             external_id = body.external_id or _external_id(body)
+            await service.require_changeable_store(tx, caller, store)
             added = await versions.add_file(
                 tx, store_id=store, file_id=file, external_id=external_id, attributes=body.attributes or {}
             )
-            document = await versions.require(tx, store, file)
+            document = await versions.require(tx, store, file, document_id=added.document_id)
         return StoreFileObject.of(document, unchanged=not added.changed)
 
     async def list_files(

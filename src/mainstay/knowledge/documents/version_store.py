@@ -51,9 +51,9 @@ async def insert_version(
     )
 
 
-async def requeue_version(tx: WriteTx, version_id: UUID) -> None:
-    """Give a failed version another try."""
-    await tx.execute(_QUERIES["requeue_version"], id=version_id)
+async def requeue_version(tx: WriteTx, version_id: UUID, file_id: UUID) -> None:
+    """Give a failed version another try, from a new upload of its content."""
+    await tx.execute(_QUERIES["requeue_version"], id=version_id, file_id=file_id)
 
 
 async def find_work(tx: WriteTx, version_id: UUID) -> VersionWork | None:
@@ -121,9 +121,13 @@ async def list_documents(
     return [StoredDocument(**row) for row in rows]
 
 
-async def find_document_of_file(tx: ReadTx, store_id: UUID, file_id: UUID) -> StoredDocument | None:
-    """Return the document of a visible store that came from a file."""
-    row = await tx.fetch_one(_QUERIES["find_document_of_file"], store_id=store_id, file_id=file_id)
+async def find_document_of_file(
+    tx: ReadTx, store_id: UUID, file_id: UUID, document_id: UUID | None
+) -> StoredDocument | None:
+    """Return the document of a visible store that came from a file; several may have its content."""
+    row = await tx.fetch_one(
+        _QUERIES["find_document_of_file"], store_id=store_id, file_id=file_id, document_id=document_id
+    )
     return StoredDocument(**row) if row else None
 
 

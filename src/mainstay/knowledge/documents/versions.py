@@ -13,13 +13,16 @@ from mainstay.kernel.errors import Invalid, invariant
 from mainstay.kernel.ids import encode_id, new_id, not_found
 from mainstay.kernel.paging import Page, PageRequest, cut_page
 from mainstay.knowledge.documents import service, version_store
+from mainstay.knowledge.documents.errors import PrivateFile
 from mainstay.knowledge.documents.models import (
     INGEST,
     Added,
     Attributes,
+    File,
     ReadyVersion,
     Slice,
     SourceState,
+    Store,
     StoredDocument,
     VersionCard,
     VersionState,
@@ -29,6 +32,8 @@ from mainstay.platform.jobs import enqueue
 from mainstay.platform.postgres import ReadTx, WriteTx
 
 EXTERNAL_ID_MAX = 1024
+# A row of a B-tree holds 2,704 bytes, and a character takes up to four.
+EXTERNAL_ID_BYTES_MAX = 2048
 REASON_MAX = 1000
 
 
@@ -39,12 +44,11 @@ async def add_file(
 
     Content that the document's newest version has already is recognised by its hash and costs nothing.
     """
-    await service.require_store(tx, store_id)
+    store = await service.require_store(tx, store_id)
     file = await service.require_file(tx, file_id)
-    if external_id is not None and not 1 <= len(external_id) <= EXTERNAL_ID_MAX:
-        raise Invalid(
-            f"An external_id has 1 to {EXTERNAL_ID_MAX} characters, not {len(external_id)}.", param="external_id"
-        )
+    _check_as_visible_as(store, file)
+    if external_id is not None:
+        _check_external_id(external_id)
     document_id = await version_store.claim_document(
         tx,
         document_id=new_id(),
@@ -54,7 +58,7 @@ async def add_file(
     )
     newest = await version_store.newest_version(tx, document_id)
     if newest and newest["sha256"] == file.sha256 and newest["state"] != "cancelled":
-        return await _add_known(tx, document_id, newest["id"], newest["state"])
+        return await _add_known(tx, document_id, newest["id"], newest["state"], file_id)
     version_id, number = new_id(), newest["number"] + 1 if newest else 1
     await version_store.insert_version(
         tx,
@@ -70,13 +74,35 @@ async def add_file(
     return Added(document_id, version_id, changed=True)
 
 
-async def _add_known(tx: WriteTx, document_id: UUID, version_id: UUID, state: VersionState) -> Added:
-    """Do nothing for content that is known, unless its ingest failed: then it gets another try."""
+def _check_as_visible_as(store: Store, file: File) -> None:
+    """Raise PrivateFile where someone who sees the store does not see the file, and so could not be cited from it."""
+    if file.visibility == "private" and (store.visibility == "tenant" or store.owner_id != file.owner_id):
+        raise PrivateFile(
+            "The file is private and the store is seen by others: upload the file with visibility 'tenant',"
+            " or put it into a private store of its owner.",
+            param="file_id",
+        )
+
+
+def _check_external_id(external_id: str) -> None:
+    size = len(external_id.encode(errors="surrogatepass"))
+    if not 1 <= len(external_id) <= EXTERNAL_ID_MAX or size > EXTERNAL_ID_BYTES_MAX:
+        raise Invalid(
+            f"An external_id has 1 to {EXTERNAL_ID_MAX} characters and at most {EXTERNAL_ID_BYTES_MAX} bytes,"
+            f" not {len(external_id)} and {size}.",
+            param="external_id",
+        )
+
+
+async def _add_known(
+    tx: WriteTx, document_id: UUID, version_id: UUID, state: VersionState, file_id: UUID
+) -> Added:
+    """Do nothing for content that is known, unless its ingest failed: then it gets another try, from this upload."""
     target_id = encode_id("doc_", document_id)
     if state != "failed":
         await audit.record(tx, "document.unchanged", target_id=target_id)
         return Added(document_id, version_id, changed=False)
-    await version_store.requeue_version(tx, version_id)
+    await version_store.requeue_version(tx, version_id, file_id)
     await _enqueue(tx, version_id)
     await audit.record(tx, "document.retry", target_id=target_id)
     return Added(document_id, version_id, changed=True)
@@ -152,9 +178,11 @@ async def page(
     return cut_page(rows, request.limit)
 
 
-async def require(tx: ReadTx, store_id: UUID, file_id: UUID) -> StoredDocument:
-    """Return the document of a visible store that came from a file; raises NotFound."""
-    found = await version_store.find_document_of_file(tx, store_id, file_id)
+async def require(
+    tx: ReadTx, store_id: UUID, file_id: UUID, *, document_id: UUID | None = None
+) -> StoredDocument:
+    """Return the document of a visible store that came from a file, or the one of those named; raises NotFound."""
+    found = await version_store.find_document_of_file(tx, store_id, file_id, document_id)
     if found is None:
         raise not_found("file-", file_id)
     return found

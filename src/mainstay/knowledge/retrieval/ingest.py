@@ -22,13 +22,14 @@ from mainstay.knowledge.documents.parsed import Chunk, ParsedDocument, ParseReje
 from mainstay.knowledge.documents.parsing import ParserPool
 from mainstay.knowledge.documents.versions import Overtaken
 from mainstay.knowledge.retrieval import service
-from mainstay.platform.blobs import Blobs, blob_key
+from mainstay.platform.blobs import BlobMissing, Blobs, blob_key
 from mainstay.platform.jobs import DeadJob, JobRun
 from mainstay.platform.postgres import Database, WriteTx
 
 log = structlog.get_logger(__name__)
 
 FEATURE = "ingest"
+FILE_DELETED = "The file was deleted before it could be read: upload it again."
 
 
 class Ingest:
@@ -54,6 +55,10 @@ class Ingest:
             async with job.commit() as tx:
                 await versions.fail(tx, version_id, code=rejected.code, reason=rejected.reason)
             return
+        except BlobMissing:
+            async with job.commit() as tx:
+                await versions.fail(tx, version_id, code="file_deleted", reason=FILE_DELETED)
+            return
         chunks = await asyncio.to_thread(chunk, parsed)
         vectors, calls = await self._embed(job, work.store_id, parsed.title, chunks)
         try:
@@ -64,6 +69,8 @@ class Ingest:
         except Overtaken:
             async with job.commit() as tx:
                 await versions.cancel(tx, version_id)
+                for call in calls:
+                    await metering.record(tx, call, feature=FEATURE)
 
     async def give_up(self, tx: WriteTx, job: DeadJob) -> None:
         """End the version of a job that will not run again, so that no document waits for ever."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from threading import Lock
 
 import Stemmer
 
@@ -26,12 +27,20 @@ _SCRIPTS = (
 )
 
 
+_STEMMING = Lock()
+
+
 @dataclass(frozen=True)
 class Language:
     """One language: its function words, which are not indexed, and its Snowball stemmer."""
 
     function_words: frozenset[str]
     stemmer: Stemmer.Stemmer
+
+    def stem(self, word: str) -> str:
+        """Return the stem of a case-folded word; a stemmer works for one thread at a time."""
+        with _STEMMING:
+            return self.stemmer.stemWord(word)
 
 
 def _load() -> Mapping[str, Language]:

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from mainstay.platform.jobs import JobKind
+
+# The kind of job that merges segments of a store's lexical index, so that a query has few to look into.
+MERGE = JobKind("retrieval.merge", queue="ingest", timeout_s=300, attempts_max=5)
+
 
 @dataclass(frozen=True)
 class Generation:

@@ -71,6 +71,7 @@ class SearchRoutes:
         """Take a document out of a store; it is not found from this moment, and answers that used it say so."""
         store = decode_id("vs_", store_id)
         async with self._database.write(caller.scope) as tx:
+            await documents.require_changeable_store(tx, caller, store)
             document = await versions.remove(tx, store, decode_id("file-", file_id))
             if document.version_current_id is not None:
                 await service.retire_version(tx, store, document.version_current_id)

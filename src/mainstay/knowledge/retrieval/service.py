@@ -4,6 +4,7 @@ What is indexed of a chunk is its text under its title and headings. A version i
 retired, in the caller's transaction: there is no moment at which both or neither are found.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,10 +14,11 @@ from mainstay.kernel.errors import invariant
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import fusion, merging, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
-from mainstay.knowledge.retrieval.models import Filter, Found, Generation
+from mainstay.knowledge.retrieval.models import MERGE, Filter, Found, Generation
 from mainstay.knowledge.retrieval.postings import analyse, number
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.knowledge.retrieval.terms import query_words
+from mainstay.platform.jobs import enqueue
 from mainstay.platform.postgres import ReadTx, WriteTx
 from mainstay.platform.telemetry.metrics import RETRIEVAL_SECONDS
 
@@ -66,7 +68,7 @@ async def index_version(
     """
     invariant(len(chunks) == len(vectors) > 0, f"{len(chunks)} chunks came with {len(vectors)} vectors")
     invariant(len(chunks) <= VERSION_CHUNKS_MAX, f"{len(chunks)} chunks are more than {VERSION_CHUNKS_MAX} a version")
-    analysed = analyse([indexed_text(chunk, title) for chunk in chunks])
+    analysed = await asyncio.to_thread(analyse, [indexed_text(chunk, title) for chunk in chunks])
     first = await store.reserve_chunk_numbers(tx, store_id, len(chunks))
     dimensions = vectors.shape[1]
     generation = await store.find_generation(tx, store_id)
@@ -98,6 +100,7 @@ async def index_version(
         vectors=vectors,
         analysed=analysed,
     )
+    await _plan_merge(tx, store_id, generation)
 
 
 async def retire_version(tx: WriteTx, store_id: UUID, version_id: UUID) -> int:
@@ -109,6 +112,7 @@ async def retire_version(tx: WriteTx, store_id: UUID, version_id: UUID) -> int:
     if generation is None:
         return 0
     retired = await store.retire(tx, generation.id, store_id=store_id, version_id=version_id)
+    await _plan_merge(tx, store_id, generation)
     return retired.chunk_count
 
 
@@ -189,11 +193,24 @@ async def prove_retrievable(
         )
 
 
+async def _plan_merge(tx: WriteTx, store_id: UUID, generation: Generation) -> None:
+    """Add a job that merges segments where that is due and none waits or runs for this store."""
+    if merging.next_merge(await store.list_segments(tx, generation.id)):
+        await enqueue(
+            tx,
+            MERGE,
+            {"store_id": str(store_id)},
+            request_id=tx.scope.request_id,
+            unique_key=f"{MERGE.name}:{store_id.hex}",
+        )
+
+
 def _require_same_model(generation: Generation, embedding_model: str, dimensions: int) -> None:
     if (generation.embedding_model, generation.dimensions) != (embedding_model, dimensions):
         raise EmbeddingMismatch(
             f"The store is indexed with '{generation.embedding_model}' ({generation.dimensions} dimensions), but the"
-            f" vector is of '{embedding_model}' ({dimensions} dimensions): use that model, or put the documents into a new store."
+            f" vector is of '{embedding_model}' ({dimensions} dimensions):"
+            " use that model, or put the documents into a new store."
         )
 
 

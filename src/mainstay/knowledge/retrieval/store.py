@@ -1,5 +1,6 @@
 """The SQL of retrieval, and its rows as what they mean."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -120,7 +121,7 @@ async def add_segment(
     tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, postings: Postings
 ) -> None:
     """Store postings as a segment of their own."""
-    bucket_bits, blocks = pack(postings)
+    bucket_bits, blocks = await asyncio.to_thread(pack, postings)
     await tx.execute(
         _QUERIES["insert_segment"],
         generation_id=generation_id,
@@ -199,7 +200,8 @@ async def merge(tx: WriteTx, generation_id: UUID, merged: Sequence[Segment]) -> 
     await tx.execute(_QUERIES["delete_retired"], generation_id=generation_id, chunk_nos=retired)
     live = sum(segment.chunk_count for segment in merged) - len(retired)
     if live > 0:
-        postings = without(unpack([(row["keys"], row["bounds"], row["postings"]) for row in blocks]), retired)
+        binary = [(row["keys"], row["bounds"], row["postings"]) for row in blocks]
+        postings = await asyncio.to_thread(lambda: without(unpack(binary), retired))
         await add_segment(
             tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, postings=postings
         )

@@ -219,7 +219,7 @@ def _term(folded: str, language: str) -> str | None:
 
 def _stem(folded: str, language: str) -> str:
     """Return the stem of a word, without accents and cut to TERM_CHARS_MAX."""
-    return _without_accents(language_of_word(folded, language).stemmer.stemWord(folded))[:TERM_CHARS_MAX]
+    return _without_accents(language_of_word(folded, language).stem(folded))[:TERM_CHARS_MAX]
 
 
 def _whole(cluster: str) -> str:

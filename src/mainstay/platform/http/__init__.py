@@ -1,6 +1,7 @@
 """Conventions of the HTTP API that every slice's routes share: lists, pages, the limits of both."""
 
+from mainstay.platform.http.event_stream import EventStream
 from mainstay.platform.http.json_response import JsonResponse
 from mainstay.platform.http.listing import ListObject, page_request
 
-__all__ = ["JsonResponse", "ListObject", "page_request"]
+__all__ = ["EventStream", "JsonResponse", "ListObject", "page_request"]

@@ -119,17 +119,18 @@ class Execution:
                     async with self._database.write(scope) as tx:
                         await store.finish(tx, lease)
                 return "succeeded"
-            case TryAgain() if self.job.attempt < self.job.attempts_max:
+            case TryAgain():
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
                 async with self._database.write(scope) as tx:
-                    await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
-                return "retried"
-            case TryAgain() | GiveUp():
+                    waits = await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
+                if waits:
+                    return "retried"
+            case GiveUp():
                 async with self._database.write(scope) as tx:
                     await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)
-                await try_to_bury(self._database, self._registry, lease)
-                return "failed"
+        await try_to_bury(self._database, self._registry, lease)
+        return "failed"
 
 
 def _verdict(handler: asyncio.Future[None], run: JobRun) -> Verdict:

@@ -65,12 +65,13 @@ SELECT true FROM mainstay.jobs
    FOR NO KEY UPDATE
 
 -- name: postpone_job
--- Puts a job back for another attempt if its fence is still held, and notes what went wrong.
+-- Puts a job back for another attempt, or ends it for good when none is left, if its fence is still held.
 UPDATE mainstay.jobs
-   SET state = 'queued', run_at = clock_timestamp() + make_interval(secs => :delay_s),
+   SET state = CASE WHEN attempt < attempts_max THEN 'queued' ELSE 'failed' END,
+       run_at = clock_timestamp() + make_interval(secs => CASE WHEN attempt < attempts_max THEN :delay_s ELSE 0 END),
        lease_expires_at = NULL, worker = NULL, error_code = :code, error = :reason
  WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
-RETURNING true
+RETURNING state
 
 -- name: fail_job
 -- Ends a job for good if its fence is still held; its burial is due at once.

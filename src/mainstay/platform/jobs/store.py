@@ -129,11 +129,11 @@ async def hold(tx: WriteTx, lease: Lease) -> None:
     await _fenced(tx, "hold_job", lease)
 
 
-async def postpone(tx: WriteTx, lease: Lease, *, delay_s: float, code: str, reason: str) -> None:
-    """Put the job back for another attempt after `delay_s`."""
+async def postpone(tx: WriteTx, lease: Lease, *, delay_s: float, code: str, reason: str) -> bool:
+    """Put the job back for another attempt after `delay_s`; return False if none is left and it has failed."""
     wait_s = min(max(delay_s, 0.0), DELAY_S_MAX)
     values = {"code": storable_code(code), "reason": storable_reason(reason)}
-    await _fenced(tx, "postpone_job", lease, delay_s=wait_s, **values)
+    return await _fenced(tx, "postpone_job", lease, delay_s=wait_s, **values) == "queued"
 
 
 async def fail(tx: WriteTx, lease: Lease, *, code: str, reason: str) -> None:
@@ -179,12 +179,14 @@ async def count(tx: KeyholeTx) -> Sequence[QueueDepth]:
     return [QueueDepth(row["queue"], row["state"], row["jobs"], row["oldest_due_s"]) for row in rows]
 
 
-async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> None:
-    if not await tx.fetch_value(_QUERIES[query], job_id=lease.job_id, fence=lease.fence, **values):
+async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> object:
+    found: object = await tx.fetch_value(_QUERIES[query], job_id=lease.job_id, fence=lease.fence, **values)
+    if found is None:
         raise LeaseLost(
             f"Job {lease.job_id} is not held under fence {lease.fence} any more, because its lease ran out:"
             " nothing of this attempt is kept."
         )
+    return found
 
 
 def _columns(leases: Sequence[Lease]) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import asyncpg
 import structlog
 
-from mainstay.kernel.errors import Unavailable
+from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.platform.postgres.codecs import install_codecs
 from mainstay.platform.postgres.transactions import (
     Connection,
@@ -22,16 +22,19 @@ from mainstay.platform.postgres.transactions import (
 
 log = structlog.get_logger(__name__)
 
-_CONNECTION_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
+# Whatever keeps a connection from being had: the server is away, full, or has another password or database now.
+_NO_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_CONNECTION_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+# What may go well when it is tried again: a deadline ran out, or two transactions waited for each other.
+_GAVE_WAY = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TimeoutError)
+# NUL, which PostgreSQL keeps in no text, as its text types and as its JSON say it.
+_UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+
+
+class UnstorableText(Invalid):
+    """A text holds what no text in the database can hold."""
+
+    code = "unstorable_text"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class PoolLimits:
     connections_max: int = 8
     acquire_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0
+    # A backend of PostgreSQL holds some 15 MiB, which an idle laptop should have back.
+    idle_connection_s: float = 30.0
     statement_timeout_s: float = 30.0
     idle_in_transaction_timeout_s: float = 30.0
 
@@ -70,13 +75,14 @@ class Database:
                 url,
                 min_size=1,
                 max_size=limits.connections_max,
+                max_inactive_connection_lifetime=limits.idle_connection_s,
                 timeout=limits.connect_timeout_s,
                 command_timeout=limits.statement_timeout_s + 5,
                 server_settings=settings,
                 init=install_codecs,
                 reset=_check_clean,
             )
-        except _CONNECTION_LOST as lost:
+        except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
         return cls(pool, limits)
 
@@ -117,7 +123,7 @@ class Database:
         try:
             async with asyncio.timeout(timeout_s), self._pool.acquire(timeout=timeout_s) as connection:
                 await connection.execute("SELECT 1")
-        except _CONNECTION_LOST as lost:
+        except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
 
     @asynccontextmanager
@@ -139,12 +145,20 @@ class Database:
     async def _connection(self) -> AsyncGenerator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=self._limits.acquire_timeout_s)
-        except _CONNECTION_LOST as lost:
+        except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
         try:
             yield connection
-        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as lost:
+        except _CONNECTION_LOST as lost:
             raise Unavailable(f"The connection to the database was lost: {lost}") from lost
+        except _GAVE_WAY as late:
+            raise Unavailable(f"The database took too long ({type(late).__name__}); try again.") from late
+        except asyncpg.DataError as error:
+            if not _is_unstorable(error):
+                raise
+            raise UnstorableText(
+                "A text holds the character NUL or half of a surrogate pair, which cannot be stored: remove it."
+            ) from error
         except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # The driver says so when the server ended the session between two statements.
             if not _is_lost(connection):
@@ -152,6 +166,11 @@ class Database:
             raise Unavailable(f"The connection to the database was lost: {error}") from error
         finally:
             await self._pool.release(connection)
+
+
+def _is_unstorable(error: BaseException) -> bool:
+    """Return whether a text was refused: by the server for NUL, or by an encoder of the driver for a lone surrogate."""
+    return isinstance(error, _UNSTORABLE) or "surrogates not allowed" in str(error.__cause__)
 
 
 def _is_lost(connection: Connection) -> bool:

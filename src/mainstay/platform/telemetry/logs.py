@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 import orjson
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+
+# Without the variables of the frames: among them are keys, questions and the text of documents.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 
 def configure_logging(service: str, *, level: str = "INFO") -> None:
@@ -16,7 +20,7 @@ def configure_logging(service: str, *, level: str = "INFO") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            _TRACEBACKS,
             structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -38,4 +42,5 @@ class _Forward(logging.Handler):
     """Hands records of the standard library's logging on to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), logger=record.name)
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)

@@ -19,6 +19,7 @@ CREATE TABLE mainstay.jobs (
     run_at timestamptz NOT NULL,
     attempt int NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     attempts_max int NOT NULL CHECK (attempts_max BETWEEN 1 AND 25),
+    CHECK (attempt <= attempts_max),
     -- Grows with every claim; a worker that was thought dead and comes back holds an old one and cannot commit.
     fence bigint NOT NULL DEFAULT 0,
     lease_expires_at timestamptz,
