@@ -33,10 +33,14 @@ from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
 from mainstay.platform.postgres import Database, PoolLimits
+from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.platform.telemetry import configure_logging
+from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
+# As long as `mainstay up` lets a preparation take.
+MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2
 
 
@@ -121,6 +125,7 @@ def _require_url(settings: Settings) -> str:
 async def _open_database(stack: AsyncExitStack, settings: Settings, process: str, connections_max: int) -> Database:
     url = _require_url(settings)
     await require_safe_role(url)
+    await wait_until_migrated(url, migrations(), deadline_s=MIGRATED_DEADLINE_S)
     limits = PoolLimits(connections_max=connections_max)
     database = await Database.connect(url, limits, application=f"mainstay-{process}")
     stack.push_async_callback(database.close)

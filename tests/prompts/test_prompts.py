@@ -31,7 +31,10 @@ def test_answer_prompt_has_name_version_and_digest() -> None:
 
 def test_prompt_holds_the_passages() -> None:
     rendered = render("It lasts two years.")
-    assert '<passage number="1">\nDocument: manual.pdf\nSection: Care > Battery\nIt lasts two years.\n</passage>' in rendered
+    assert (
+        '<passage number="1">\nDocument: manual.pdf\nSection: Care > Battery\nIt lasts two years.\n</passage>'
+        in rendered
+    )
     assert "There are no passages" not in rendered
 
 
@@ -63,7 +66,9 @@ def test_missing_value_is_an_error() -> None:
 
 
 def test_template_that_does_not_end_runs_out_of_fuel() -> None:
-    looping = Prompt("loop", "1", "never ends", "", "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}")
+    looping = Prompt(
+        "loop", "1", "never ends", "", "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}"
+    )
     started = time.monotonic()
     with pytest.raises(PromptFailed, match="fuel"):
         looping.render()

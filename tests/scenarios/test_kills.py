@@ -1,5 +1,6 @@
 """kill -9 in the middle of an ingest: of the worker, of PostgreSQL, of everything. Nothing is lost or doubled."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mainstay.platform.postgres.embedded import EmbeddedCluster, cluster_folder
+from mainstay.platform.processes.account import unprivileged_account
 from mainstay.platform.processes.ports import pick_port
 from tests.support.folders import passable_folder
 
@@ -87,11 +90,6 @@ def _ingest(machine: Machine, folder: Path) -> subprocess.Popen[str]:
 
 def _owner_rows(machine: Machine, sql: str) -> list[asyncpg.Record]:
     """Read as the superuser of the machine's own database, past row security, what no key could show."""
-    import asyncio  # the test itself is synchronous, as a person at a terminal is
-
-    from mainstay.platform.postgres.embedded import EmbeddedCluster, cluster_folder
-    from mainstay.platform.processes.account import unprivileged_account
-
     async def read() -> list[asyncpg.Record]:
         cluster = EmbeddedCluster(cluster_folder(machine.home, unprivileged_account()))
         assert cluster.attach()

@@ -153,10 +153,11 @@ def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Aw
 
     async def hold(run: JobRun) -> None:
         say(f"started {run.job_id} {run.attempt}")
-        await hear()
         try:
+            await hear()
             await commit_effect(run)
-        except Exception as error:
+        except BaseException as error:
+            # Also the cancellation by a heartbeat that was quicker than the commit.
             say(f"refused {type(error).__name__}")
             raise
         say("committed")

@@ -48,7 +48,9 @@ class Prompt:
         try:
             return environment.render_str(self.template, self.name, **values)
         except TemplateError as error:
-            raise PromptFailed(f"The prompt '{self.name}' version {self.version} cannot be rendered: {error}") from error
+            raise PromptFailed(
+                f"The prompt '{self.name}' version {self.version} cannot be rendered: {error}"
+            ) from error
 
 
 def untrusted(text: str) -> str:

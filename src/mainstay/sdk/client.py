@@ -99,9 +99,9 @@ class Client:
             if response.status_code >= 400:
                 response.read()
             _check(response)
-            for line in response.iter_lines():
-                if line.startswith("data: ") and line != "data: [DONE]":
-                    yield json.loads(line.removeprefix("data: "))
+            for line in _lines(response.iter_bytes()):
+                if line.startswith(b"data: ") and line != b"data: [DONE]":
+                    yield json.loads(line.removeprefix(b"data: "))
 
     @contextmanager
     def _sent(self, path: str) -> Generator[None]:
@@ -109,6 +109,14 @@ class Client:
             yield
         except httpx2.TransportError as error:
             raise Unreachable(f"{self.address}{path}: {error or type(error).__name__}") from error
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream; only LF ends one, not what else ends a line of text and may stand in an answer."""
+    left = b""
+    for piece in pieces:
+        *lines, left = (left + piece).split(b"\n")
+        yield from lines
 
 
 def _met_a_restart(error: Exception) -> bool:

@@ -132,7 +132,7 @@ async def test_fused_score_is_the_stated_formula(database: Database, tenant: Tes
     # A document of one word has as score what a chunk with all words could get of it; an unknown word is the rarest.
     idf = {word: np.log(5 / (sum(word in text for text in chunks) + 0.5)) for word in query.split()}
     halves = vectors.astype(np.float16).astype(np.float64) @ vector.astype(np.float16).astype(np.float64)
-    mean = max(0.0, float(halves.mean()))
+    mean = max(0.0, float(halves.sum()) / (len(chunks) + fusion.PRIOR_CHUNKS))
     for passage in found.passages:
         word_part = scores[passage.ordinal] / np.sqrt(max(scores) * sum(idf.values()))
         vector_part = max(0.0, (halves[passage.ordinal] - mean) / (1 - mean))

@@ -12,9 +12,30 @@ import pytest
 
 from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Worker, WorkerLimits
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import DatabaseUrls, scratch_database
 from tests.support.jobs import EFFECTS_TABLE, QUICK, SHORT, JobTable, WorkerChild, enqueue_one, kind
 from tests.support.tenants import TestTenant
+
+
+@pytest.fixture(scope="session")
+async def database_urls(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
+    """A database apart from that of the other tests, for the table of effects is no part of the product's schema."""
+    async with scratch_database(superuser_url) as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    opened = await Database.connect(database_urls.app, application="tests-jobs")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    opened = await Database.connect(database_urls.owner, application="tests-jobs-owner")
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(scope="session")

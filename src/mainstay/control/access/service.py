@@ -17,6 +17,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, WriteTx
 
 KEY_LIFETIME_MAX_DAYS = 3650
+PRINCIPAL_NAME_MAX = 200
 _KEY = re.compile(r"ms_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -49,6 +50,8 @@ async def issue_key(
     """Make a key for the principal `holder_id`, or for a new one called `name`; its secret is returned this once."""
     if role not in ROLES:
         raise Invalid(f"'{role}' is no role: choose one of {', '.join(ROLES)}.", param="role")
+    if not 1 <= len(name) <= PRINCIPAL_NAME_MAX:
+        raise Invalid(f"A name has 1 to {PRINCIPAL_NAME_MAX} characters, not {len(name)}.", param="name")
     if expires_in_days is not None and not 1 <= expires_in_days <= KEY_LIFETIME_MAX_DAYS:
         raise Invalid(f"A key lives 1 to {KEY_LIFETIME_MAX_DAYS} days, not {expires_in_days}.", param="expires_in_days")
     if holder_id is None:

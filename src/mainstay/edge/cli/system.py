@@ -29,21 +29,29 @@ def up(
 ) -> None:
     """Start everything: PostgreSQL, the server and a worker. Ctrl-C stops it."""
     # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
-    from mainstay.edge.maintain import prepare
     from mainstay.edge.up import up as up_system
 
     settings = load_settings(home=home, port=port, database_url=database_url)
-    raise typer.Exit(up_system(_up_settings(settings, detach=detach), prepare))
+    raise typer.Exit(up_system(_up_settings(settings, detach=detach), _prepare))
+
+
+async def _prepare(owner_url: str, app_url: str, home: Path) -> None:
+    # Imported here so that PostgreSQL and the server load meanwhile.
+    from mainstay.edge.maintain import prepare
+
+    await prepare(owner_url, app_url, home)
 
 
 def _up_settings(settings: Settings, *, detach: bool) -> "UpSettings":
     # Imported here for the same reason.
-    from mainstay.edge.maintain import resolve_urls
     from mainstay.edge.up import UpSettings
 
     given = settings.database_url.get_secret_value() if settings.database_url else None
     owner = settings.owner_database_url.get_secret_value() if settings.owner_database_url else None
     if given is not None:
+        # Imported here because only a given database has a second role to find.
+        from mainstay.edge.maintain import resolve_urls
+
         urls = asyncio.run(resolve_urls(given, owner, settings.home))
         given, owner = urls.app, urls.owner
     return UpSettings(

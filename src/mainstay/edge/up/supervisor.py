@@ -104,8 +104,12 @@ class Supervisor:
         # Running children have an old address when another program took the port while PostgreSQL was down.
         stop_children(self._children, self._settings.limits.drain_s, self._stop.in_a_hurry)
         self._urls = (owner_url, app_url)
+        # The server takes a second to load, in which the database is prepared: it serves once the schema is its own.
+        # The worker comes last, so that it does not take a core from those that a person waits for.
+        server, *others = self._children
+        server.start(self._child_environment(app_url))
         asyncio.run(self._run_prepare(owner_url, app_url))
-        for child in self._children:
+        for child in others:
             child.start(self._child_environment(app_url))
         self._save_state()
 

@@ -104,7 +104,8 @@ class Ask:
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    raise AnswerTimedOut(f"The answer was not written within {self._deadline_s:g} s; ask again.") from None
+                    sentence = f"The answer was not written within {self._deadline_s:g} s; ask again."
+                    raise AnswerTimedOut(sentence) from None
                 yield event
 
 

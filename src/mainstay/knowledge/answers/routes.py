@@ -101,10 +101,12 @@ def question_of(body: ResponseCreate) -> Question:
 
 
 def store_ids_of(tools: Sequence[FileSearchTool]) -> tuple:
-    """Return the stores that `file_search` names; another tool is refused, because it would be ignored in silence."""
+    """Return the stores that `file_search` names; what would be ignored in silence is refused."""
     for tool in tools:
         if tool.type != "file_search":
             raise Invalid(f"The tool '{tool.type}' is not known here; only file_search is.", param="tools")
+        if tool.filters or (tool.ranking_options or {}).get("score_threshold"):
+            raise Invalid("file_search takes no filters and no score_threshold yet; leave them out.", param="tools")
     return tuple(decode_id("vs_", store_id) for tool in tools for store_id in tool.vector_store_ids)
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Key = Annotated[str, Field(max_length=64)]
-Metadata = Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+# Without NUL, which the database refuses: a feature is stored only when the answer has been written.
+Value = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")]
+Metadata = Annotated[dict[Key, Value], Field(max_length=16)]
 MESSAGES_MAX = 200
 
 
@@ -42,6 +44,8 @@ class FileSearchTool(BaseModel):
     type: str
     vector_store_ids: Sequence[str] = ()
     max_num_results: int | None = Field(default=None, ge=1, le=50)
+    filters: Mapping[str, Any] | None = None
+    ranking_options: Mapping[str, Any] | None = None
 
 
 class ConversationName(BaseModel):

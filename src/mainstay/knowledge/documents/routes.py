@@ -10,9 +10,9 @@ from mainstay.control.access.models import Caller, Visibility
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service
-from mainstay.knowledge.documents.schemas import Deleted, FileObject
+from mainstay.knowledge.documents.schemas import FileObject
 from mainstay.platform.blobs import Blobs, blob_key
-from mainstay.platform.http import ListObject, page_request
+from mainstay.platform.http import Deleted, ListObject, page_request
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]

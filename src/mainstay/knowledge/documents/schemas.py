@@ -58,14 +58,6 @@ class FileObject(BaseModel):
         )
 
 
-class Deleted(BaseModel):
-    """What was removed."""
-
-    id: str
-    object: str
-    deleted: Literal[True] = True
-
-
 class StoreCreate(BaseModel):
     """A vector store to be made; with `reuse` an existing one of the name is returned instead."""
 

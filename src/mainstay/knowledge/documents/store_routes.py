@@ -13,13 +13,12 @@ from mainstay.knowledge.documents import service, versions
 from mainstay.knowledge.documents.models import VersionState
 from mainstay.knowledge.documents.schemas import (
     STATUSES,
-    Deleted,
     StoreCreate,
     StoreFileCreate,
     StoreFileObject,
     StoreObject,
 )
-from mainstay.platform.http import ListObject, page_request
+from mainstay.platform.http import Deleted, ListObject, page_request
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]

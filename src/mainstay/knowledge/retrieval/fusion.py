@@ -9,7 +9,8 @@
         chunk gets the square root of the share of the query, in idf, that it covers.
     vector = (cosine - mean) / (1 - mean), at least 0
         `mean` is the cosine of the query with all chunks of the store on average. Models differ in how alike they
-        find unrelated texts (0.1 for MiniLM, 0.75 for others); this takes it out without knowing the model.
+        find unrelated texts (0.1 for MiniLM, 0.75 for others); this takes it out without knowing the model. Of a
+        small store the average says little, so it counts as if PRIOR_CHUNKS more were not alike at all.
     t is the share of the query's letters that are of a script the embedding model was trained on.
 
 Scores are combined, not ranks, because a rank forgets by how much a chunk was better (reciprocal rank fusion lost
@@ -20,11 +21,14 @@ number; docs/decisions has how, and on what.
 import re
 from collections.abc import Mapping
 
+from mainstay.knowledge.retrieval.models import Generation
+
 BM25_K1 = 1.2
 BM25_B = 0.75
 LEXICAL_WEIGHT = 1.1
 # How many chunks each leg proposes; all of them are scored by both.
 CANDIDATES = 100
+PRIOR_CHUNKS = 10
 # A vector that is alike to everything says nothing; the scale must not explode there.
 SIMILARITY_MEAN_MAX = 0.95
 
@@ -43,12 +47,13 @@ def vector_trust(query: str, embedding_model: str) -> float:
     return len(_LATIN.findall(query)) / letters if letters else 1.0
 
 
-def parameters(query: str, embedding_model: str, similarity_mean: float | None) -> Mapping[str, float]:
+def parameters(query: str, generation: Generation) -> Mapping[str, float]:
     """Return the parameters of the query `search_hybrid` that decide on scores."""
+    mean = (generation.similarity_mean or 0.0) * generation.chunk_count / (generation.chunk_count + PRIOR_CHUNKS)
     return {
         "k1": BM25_K1,
         "b": BM25_B,
         "lexical_weight": LEXICAL_WEIGHT,
-        "vector_weight": vector_trust(query, embedding_model),
-        "similarity_mean": min(max(similarity_mean or 0.0, 0.0), SIMILARITY_MEAN_MAX),
+        "vector_weight": vector_trust(query, generation.embedding_model),
+        "similarity_mean": min(max(mean, 0.0), SIMILARITY_MEAN_MAX),
     }

@@ -15,11 +15,10 @@ from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.models import VersionCard
-from mainstay.knowledge.documents.schemas import Deleted
 from mainstay.knowledge.retrieval import service
 from mainstay.knowledge.retrieval.models import ScoredPassage
 from mainstay.knowledge.retrieval.schemas import SearchCreate
-from mainstay.platform.http import JsonResponse
+from mainstay.platform.http import Deleted, JsonResponse
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -56,11 +55,13 @@ class SearchRoutes:
             cards = await versions.describe(tx, [passage.version_id for passage in found.passages])
             await metering.record(tx, embedded.call, feature="search")
             await audit.record(tx, "store.search", outcome="answered", target_id=store_id)
+        score_min = body.ranking_options.score_threshold if body.ranking_options else None
+        passages = [one for one in found.passages if score_min is None or one.fused_score >= score_min]
         return JsonResponse(
             {
                 "object": "vector_store.search_results.page",
                 "search_query": [query],
-                "data": [_result(passage, cards[passage.version_id]) for passage in found.passages],
+                "data": [_result(passage, cards[passage.version_id]) for passage in passages],
                 "has_more": False,
                 "next_page": None,
                 "timings_ms": {"embed": embedded.call.latency_ms, **found.timings_ms},

@@ -6,6 +6,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class RankingOptions(BaseModel):
+    """What a result must score to be returned; there is one ranker, so its name decides nothing."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    score_threshold: float | None = Field(default=None, ge=0, le=1)
+
+
 class SearchCreate(BaseModel):
     """What to search a store for."""
 
@@ -17,5 +25,5 @@ class SearchCreate(BaseModel):
     )
     max_num_results: int = Field(default=10, ge=1, le=50)
     filters: Mapping[str, Any] | None = None
-    ranking_options: Mapping[str, Any] | None = None
+    ranking_options: RankingOptions | None = None
     rewrite_query: bool = False

@@ -163,7 +163,7 @@ async def search(
         generation=generation,
         words=query_words(query, generation.languages),
         vector=vector,
-        weighing=fusion.parameters(query, generation.embedding_model, generation.similarity_mean),
+        weighing=fusion.parameters(query, generation),
         limit=limit,
         cut=CUT_MAX,
         version_ids=list(filters.version_ids) if filters else None,

@@ -28,6 +28,14 @@ class ListObject(BaseModel, Generic[Item]):
         return cls(data=items, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=has_more)
 
 
+class Deleted(BaseModel):
+    """What was removed."""
+
+    id: str
+    object: str
+    deleted: Literal[True] = True
+
+
 def page_request(prefix: Prefix, *, limit: int, after: str | None) -> PageRequest:
     """Return the page a client asks for; `after` is the outer id of the last object it has seen."""
     if not 1 <= limit <= LIMIT_MAX:

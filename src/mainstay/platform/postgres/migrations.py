@@ -1,5 +1,6 @@
 """Applies migrations as the owner of the schema: in order, each in a transaction of its own, and never one twice."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ from mainstay.kernel.errors import MainstayError
 # One number for all processes that migrate one database; it means nothing else.
 _ADVISORY_LOCK = 0x6D61696E73746179
 LOCK_TIMEOUT_S = 2
+MIGRATED_POLL_S = 0.05
 WAIT_FOR_OTHERS_S = 60
 
 ROLES = ("mainstay_runtime", "mainstay_keyhole")
@@ -65,6 +67,32 @@ async def migrate(owner_url: str, files: Sequence[MigrationFile], *, runtime_log
         raise MigrationFailed(f"A migration failed and was rolled back: {error}") from error
     finally:
         await connection.close(timeout=5)
+
+
+async def wait_until_migrated(url: str, files: Sequence[MigrationFile], *, deadline_s: float) -> None:
+    """Return once all of `files` are applied; raises MigrationFailed when that takes longer than `deadline_s`.
+
+    A process that serves may be started beside the one that migrates, and waits here for it.
+    """
+    wanted = {file.name for file in files}
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not wanted <= await _applied_names(connection):
+                await asyncio.sleep(MIGRATED_POLL_S)
+    except TimeoutError:
+        raise MigrationFailed(
+            f"The schema was not brought up to date within {deadline_s:g} s: run `mainstay up`, which migrates it."
+        ) from None
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _applied_names(connection: asyncpg.Connection) -> set[str]:
+    try:
+        return {row["name"] for row in await connection.fetch("SELECT name FROM mainstay.migrations")}
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
+        return set()
 
 
 async def _require_extension(connection: asyncpg.Connection) -> None:

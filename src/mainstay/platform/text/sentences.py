@@ -7,13 +7,16 @@ sentences with a mark.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 UNIT_CHARS_MAX = 600  # a longer run without a stop is cut at a comma or a space: a quote is read by a person
 LINE_CHARS_WRAPPED_MIN = 45  # a shorter line that ends without a stop was not broken by a page's width
 HEADING_WORDS_MAX = 10
 HEADING_CHARS_MAX = 80
+
+# Where a run without a stop is cut, the best place first.
+_CUT_AT = ("; ", "；", ", ", "，", "\n", " ")
 
 UnitKind = Literal["sentence", "row", "heading"]
 
@@ -30,13 +33,14 @@ class Unit:
 _LIST_ITEM = re.compile(r"\s*(?:[-*•‣◦▪·–—]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
 _MARKDOWN_HEADING = re.compile(r"\s*#{1,6}\s+")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+-]*-[\s:|+-]*\|?\s*")
-_STOP = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[”’」』）)]*|[.!?][\"'”’»)\]]*(?=\[\d+\])")
+# A closing mark belongs to the sentence; the reference of an encyclopaedia, "end.[12]", does not.
+_STOP = re.compile(r"[.!?…]+[\"'“”’»)\]]*(?=\s|$)|[。！？]+[”’」』）)]*|[.!?][\"'”’»)\]]*(?=\[\d+\])")
 _OPENS_SENTENCE = re.compile(r"[\"'“‘„«(\[*_]*[^\Wa-zß-öø-ÿ]")
 # "Net income $ 24,160 $ 25,010": what is left of a table's row where its lines were lost.
 _PRINTED_ROW = re.compile(r"[^\W\d].*\s[$€£(]{0,2}\d(?:[\d.,]*\d)?[)%]*(?:\s+[$€£(—–-]{0,3}\s?\d(?:[\d.,]*\d)?[)%]*)+$")
 _WORD = re.compile(r"[^\W\d_]+")
 _FACT = re.compile(r"\d|[:：]")
-_INITIAL = re.compile(r"(?:^|[\s(.])[A-ZÄÖÜ]\.$")
+_INITIAL = re.compile(r"(?:^|[\s(.])[^\W\d_]\.$")
 _ORDINAL = re.compile(r"(?:^|[\s(])\d{1,2}\.$")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"“„])(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|Inc|Ltd|Corp|Co|No|Nos|Fig|Figs|Eq|Sec|Art|Vol|Ch|pp|ed|"
@@ -56,30 +60,56 @@ def split_units(text: str) -> tuple[Unit, ...]:
     return tuple(units)
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    start: int
+    end: int
+    body: str
+    kind: UnitKind
+    # Where the words begin, behind the mark of a list; None where there is no mark.
+    item_start: int | None
+
+
+def _lines(text: str) -> list[_Line]:
+    lines: list[_Line] = []
+    position = 0
+    for raw in text.splitlines(keepends=True):
+        item = _LIST_ITEM.match(raw)
+        body = raw.strip()
+        if body:
+            if lines and _names_columns(lines[-1], body):
+                lines[-1] = replace(lines[-1], kind="heading")
+            item_start = position + item.end() if item else None
+            lines.append(_Line(position, position + len(raw), body, _line_kind(body), item_start))
+        else:
+            lines.append(_Line(position, position + len(raw), "", "sentence", None))
+        position += len(raw)
+    return lines
+
+
 def _blocks(text: str) -> Iterator[tuple[int, int, UnitKind]]:
     """Join the lines that a page's width has broken; rows, list items and headings stand alone."""
-    open_at: int | None = None
-    is_item = False
-    last = ""
-    position = 0
-    for line in text.splitlines(keepends=True):
-        start, position = position, position + len(line)
-        body = line.strip()
-        kind = _line_kind(body)
-        joins = open_at is not None and kind == "sentence" and not _LIST_ITEM.match(line) and _is_wrapped(last, body)
-        if open_at is not None and not joins:
-            yield open_at, start, _block_kind(text[open_at:start].strip(), is_item=is_item)
-            open_at = None
-        if kind == "sentence" and body:
-            if open_at is None:
-                item = _LIST_ITEM.match(line)
-                is_item = item is not None
-                open_at = start + (item.end() if item else 0)
-            last = body
-        elif body and not _TABLE_RULE.fullmatch(body):
-            yield start, position, kind
-    if open_at is not None:
-        yield open_at, position, _block_kind(text[open_at:position].strip(), is_item=is_item)
+    first = last = None
+    for line in _lines(text):
+        if first and last and line.kind == "sentence" and line.item_start is None and _is_wrapped(last.body, line.body):
+            last = line
+            continue
+        if first and last:
+            yield _block(text, first, last)
+            first = None
+        if line.kind == "sentence" and line.body:
+            first = last = line
+        elif line.body and not _TABLE_RULE.fullmatch(line.body):
+            yield line.start, line.end, line.kind
+    if first and last:
+        yield _block(text, first, last)
+
+
+def _block(text: str, first: _Line, last: _Line) -> tuple[int, int, UnitKind]:
+    start = first.start if first.item_start is None else first.item_start
+    block = text[start : last.end].strip()
+    is_item = first.item_start is not None and not block.endswith((":", "："))
+    return start, last.end, "heading" if not is_item and _looks_like_heading(block) else "sentence"
 
 
 def _line_kind(body: str) -> UnitKind:
@@ -90,10 +120,12 @@ def _line_kind(body: str) -> UnitKind:
     return "row" if _PRINTED_ROW.search(body) and not _STOP.search(body[-2:]) else "sentence"
 
 
-def _block_kind(block: str, *, is_item: bool) -> UnitKind:
-    if is_item and not block.endswith((":", "：")):
-        return "sentence"
-    return "heading" if _looks_like_heading(block) else "sentence"
+def _names_columns(line: _Line, following: str) -> bool:
+    """Say whether a row is the head of its table: a rule is under it, or the next row repeats its names as labels."""
+    if line.kind != "row" or _TABLE_RULE.fullmatch(line.body):
+        return False
+    name = line.body.strip("| ").split("|")[0].strip()
+    return bool(_TABLE_RULE.fullmatch(following)) or (bool(name) and following.startswith(f"{name}:"))
 
 
 def _is_wrapped(previous: str, body: str) -> bool:
@@ -152,8 +184,8 @@ def _trimmed(text: str, start: int, end: int, kind: UnitKind) -> Iterator[Unit]:
         end -= 1
     while end - start > UNIT_CHARS_MAX:
         window = text[start : start + UNIT_CHARS_MAX]
-        cut = max(window.rfind(mark) + len(mark.rstrip()) for mark in ("; ", "；", ", ", "，", "\n", " "))
-        cut = cut if cut > UNIT_CHARS_MAX // 3 else UNIT_CHARS_MAX
+        cuts = (window.rfind(mark) + len(mark.rstrip()) for mark in _CUT_AT)
+        cut = next((cut for cut in cuts if cut > UNIT_CHARS_MAX // 3), UNIT_CHARS_MAX)
         yield from _trimmed(text, start, start + cut, kind)
         start += cut
         while start < end and text[start].isspace():

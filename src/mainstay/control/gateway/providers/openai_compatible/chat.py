@@ -56,7 +56,13 @@ class OpenAiCompatible:
     provider = "openai-compatible"
 
     def __init__(
-        self, url: str, name: str, key: str | None, *, deadlines: Deadlines | None = None, retries: Retries | None = None
+        self,
+        url: str,
+        name: str,
+        key: str | None,
+        *,
+        deadlines: Deadlines | None = None,
+        retries: Retries | None = None,
     ) -> None:
         self.name = name
         self._connection = Connection(url, name, key, deadlines or Deadlines())

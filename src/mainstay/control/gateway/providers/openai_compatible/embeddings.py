@@ -86,7 +86,9 @@ class OpenAiCompatibleEmbeddings:
             vectors = np.array([row["embedding"] for row in rows], np.float32)
             usage = parsed.get("usage") or {}
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
-            raise ModelUnavailable(f"The provider of {self.name} sent {len(body)} bytes that are no embeddings.") from None
+            raise ModelUnavailable(
+                f"The provider of {self.name} sent {len(body)} bytes that are no embeddings."
+            ) from None
         if len(vectors) != len(batch) or vectors.ndim != 2:
             raise ModelUnavailable(f"The provider of {self.name} sent {len(vectors)} vectors for {len(batch)} texts.")
         if vectors.shape[1] != self.dimensions:

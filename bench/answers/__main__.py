@@ -1,0 +1,99 @@
+"""`python -m bench.answers [--all] [SET...]`: see `make bench-answers`.
+
+Prints how the built-in model answers the half of the judged questions on which nothing was fitted. The passages are
+those of the product's own search, chunks and embedding model. Exits 1 when nothing was tried, 2 when there is no data.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from bench.answers.embedding import Remembering
+from bench.answers.judging import OUTCOMES, Result, outcome_of
+from bench.answers.run import DATA, RESULTS, all_cases, data_folder
+from mainstay.control.gateway.providers.extractive import Extractive
+from mainstay.control.gateway.providers.extractive.model import quotable
+from mainstay.control.gateway.providers.extractive.weights import THRESHOLD
+from mainstay.control.gateway.providers.minilm import MiniLm
+
+# Enough for a rate within 4 points; --all takes every question.
+QUESTIONS_PER_SET = 150
+SITUATIONS = ("answerable", "removed", "foreign")
+
+
+def main() -> int:
+    """Run the benchmark."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    parser = argparse.ArgumentParser(prog="python -m bench.answers")
+    parser.add_argument("sets", nargs="*", help="names of sets; all without any")
+    parser.add_argument("--all", action="store_true", help=f"every question, not {QUESTIONS_PER_SET} of each set")
+    options = parser.parse_args()
+    if data_folder() is None:
+        print(f"NOT RUN: there is no data folder; set {DATA} to it.", file=sys.stderr)
+        return 2
+    results = asyncio.run(judge(options.sets, 1_000_000 if options.all else QUESTIONS_PER_SET))
+    print(report(results))
+    return 0 if results else 1
+
+
+async def judge(names: Sequence[str], limit: int) -> list[Result]:
+    """Ask every case and return how its answer counts."""
+    data = data_folder()
+    if data is None:
+        return []
+    embedder = Remembering(MiniLm(RESULTS / "models"), RESULTS / "vectors")
+    model = Extractive(embedder)
+    results: list[Result] = []
+    async for case in all_cases(data, embedder, held_out=True, limit=limit, names=names):
+        judged, _ = await model.judge(case.request)
+        results.append(Result(case, outcome_of(case, quotable(judged))))
+    return results
+
+
+def report(results: Sequence[Result]) -> str:
+    """Return the tables: per set and situation, and all together."""
+    started = time.strftime("%Y-%m-%d")
+    lines = [f"answers of {Extractive.name} on held-out questions, threshold {THRESHOLD:.2f} ({started})", ""]
+    lines.append(f"{'set':<18}{'situation':<12}{'cases':>6}" + "".join(f"{outcome:>16}" for outcome in OUTCOMES))
+    names = list(dict.fromkeys(result.case.set_name for result in results))
+    for name in [*names, "together"]:
+        for situation in SITUATIONS:
+            some = [
+                result
+                for result in results
+                if result.case.situation == situation and name in (result.case.set_name, "together")
+            ]
+            lines.append(_row(name, situation, some))
+    refused = [result for result in results if result.case.situation == "answerable"]
+    silent = [result for result in results if result.case.situation == "removed"]
+    wrong_refusals = _rate(refused, "wrong refusal")
+    wrong_answers = _rate(silent, "wrong answer")
+    lines += [
+        "",
+        f"operating point: {wrong_refusals:.1%} of what can be answered is refused, {wrong_answers:.1%} of what cannot"
+        " be, about the same things, is answered",
+        f"{len(results)} cases were tried",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, situation: str, results: Sequence[Result]) -> str:
+    counts = Counter(result.outcome for result in results)
+    cells = "".join(
+        f"{counts[outcome]:>8} {counts[outcome] / len(results):>6.1%} " if counts[outcome] else f"{'-':>16}"
+        for outcome in OUTCOMES
+    )
+    return f"{name:<18}{situation:<12}{len(results):>6}{cells}"
+
+
+def _rate(results: Sequence[Result], outcome: str) -> float:
+    return sum(result.outcome == outcome for result in results) / max(1, len(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
