@@ -49,7 +49,7 @@ async def delayed(url: str, delay_s: float) -> tuple[str, asyncio.Server]:
 
 
 async def with_asyncpg(url: str) -> Transaction:
-    """BEGIN and the scope travel together in the simple protocol, then the statement, then COMMIT: three round trips."""
+    """BEGIN and the scope travel together, then the statement, then COMMIT: three round trips."""
     connection = await asyncpg.connect(url)
 
     async def transaction() -> object:

@@ -1,7 +1,7 @@
 """`python -m bench.embedding [--data FOLDER]`: what the default embedding model costs, and how near it is to float32.
 
-Speed is in texts per CPU second of this process, all threads together; ours and the float32 graph take turns, so that
-a noisy machine disturbs both alike, and the median round counts. With the folder of judged sets (`shared/data`) it
+Speed is in texts per CPU second on one thread; ours and the float32 graph take turns, so that a noisy machine disturbs
+both alike, and the median round counts. With the folder of judged sets (`shared/data`) it
 prints nDCG@10 of exact vector search too, for both.
 """
 
@@ -122,8 +122,8 @@ async def print_cosines(ours: Embed, reference: Embed, texts: list[str]) -> None
     print(f"cosine to float32, {len(texts)} texts: lowest {cosines.min():.4f}, mean {cosines.mean():.4f}")
 
 
-async def print_quality(folder: Path, embedders: dict[str, Embed]) -> None:
-    """Print nDCG@10 of exact search over one judged set; a document is its title and text."""
+async def ndcg_at_10(folder: Path, embed: Embed) -> float:
+    """Return nDCG@10 of exact search over one judged set; a document is its title and text."""
     corpus, queries = (_read_jsonl(folder / f"{part}.jsonl") for part in ("corpus", "queries"))
     judged: dict[str, dict[str, int]] = {}
     for line in (folder / "qrels" / "test.tsv").read_text("utf-8").splitlines()[1:]:
@@ -131,18 +131,14 @@ async def print_quality(folder: Path, embedders: dict[str, Embed]) -> None:
         judged.setdefault(query, {})[document] = int(grade)
     ids = [row["_id"] for row in corpus]
     asked = [row for row in queries if any(judged.get(row["_id"], {}).values())]
-    print(f"{folder.name}: nDCG@10 of {len(asked)} queries over {len(ids)} documents", end="")
-    for name, embed in embedders.items():
-        documents = [f"{row.get('title', '')} {row['text']}"[:TEXT_CHARS_MAX] for row in corpus]
-        vectors = await embed_all(embed, [text if text.strip() else "-" for text in documents])
-        found = await embed_all(embed, [row["text"] for row in asked]) @ vectors.T
-        top = np.argsort(-found, axis=1, kind="stable")[:, :10]
-        gains = [
-            _ndcg([judged[row["_id"]].get(ids[number], 0) for number in ranked], judged[row["_id"]].values())
-            for row, ranked in zip(asked, top, strict=True)
-        ]
-        print(f"  {name} {statistics.mean(gains):.4f}", end="", flush=True)
-    print()
+    documents = [f"{row.get('title', '')} {row['text']}"[:TEXT_CHARS_MAX] for row in corpus]
+    vectors = await embed_all(embed, [text if text.strip() else "-" for text in documents])
+    found = await embed_all(embed, [row["text"] for row in asked]) @ vectors.T
+    top = np.argsort(-found, axis=1, kind="stable")[:, :10]
+    return statistics.mean(
+        _ndcg([judged[row["_id"]].get(ids[number], 0) for number in ranked], list(judged[row["_id"]].values()))
+        for row, ranked in zip(asked, top, strict=True)
+    )
 
 
 async def embed_all(embed: Embed, texts: list[str]) -> Vectors:
@@ -170,7 +166,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         print_start(folder)
-        model, reference = MiniLm(folder), float32_embed(folder)
+        model, reference = MiniLm(folder, threads=1), float32_embed(folder)
 
         async def ours(texts: Sequence[str]) -> Vectors:
             return (await model.embed(texts)).vectors
@@ -181,7 +177,10 @@ async def main() -> None:
             await print_speed(embedders, texts_of(tokens))
         await print_cosines(ours, reference, texts_of(20) + texts_of(200))
         for name in SETS if data else ():
-            await print_quality(data / "retrieval" / name, embedders)
+            scores = [
+                f"{key} {await ndcg_at_10(data / 'retrieval' / name, embed):.4f}" for key, embed in embedders.items()
+            ]
+            print(f"{name}: nDCG@10", *scores, flush=True)
         model.close()
 
 

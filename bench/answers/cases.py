@@ -95,7 +95,7 @@ async def index_answer_set(
         async with database.write(tenant.admin, unaudited="a benchmark") as tx:
             for (name, parsed, chunks), rows in zip(prepared, vectors, strict=True):
                 document_id, version_id = await add_document_version(tx, store_id)
-                names[document_id], versions[name], titles[document_id] = name, version_id, parsed.title
+                names[document_id], versions[name], titles[document_id] = name, version_id, answer_set.filenames[name]
                 await service.index_version(
                     tx,
                     store_id,

@@ -37,10 +37,14 @@ class JudgedQuestion:
 
 @dataclass(frozen=True)
 class AnswerSet:
-    """Documents by their ids, and questions over them; `is_verbatim` says that answers are quotes of a few words."""
+    """Documents by their ids, and questions over them.
+
+    `filenames` are what a model is told of each document; `is_verbatim` says that answers are quotes of a few words.
+    """
 
     name: str
     documents: Mapping[str, ParsedDocument]
+    filenames: Mapping[str, str]
     questions: Sequence[JudgedQuestion]
     is_verbatim: bool
 
@@ -77,7 +81,8 @@ def _read_set(folder: Path, name: str) -> AnswerSet:
     questions = [
         JudgedQuestion(query.id, query.text, answers[query.id], frozenset(query.grades)) for query in judged.queries
     ]
-    return AnswerSet(name, documents, questions, is_verbatim=name in VERBATIM)
+    filenames = {name: parsed.title for name, parsed in documents.items()}
+    return AnswerSet(name, documents, filenames, questions, is_verbatim=name in VERBATIM)
 
 
 async def _read_filings(folder: Path) -> AnswerSet:
@@ -93,4 +98,5 @@ async def _read_filings(folder: Path) -> AnswerSet:
         if relevant:
             digest = hashlib.sha256(row["Question"].encode()).hexdigest()[:16]
             questions.append(JudgedQuestion(digest, row["Question"], (row["Answer"],), frozenset(relevant)))
-    return AnswerSet(FILINGS, documents, questions, is_verbatim=False)
+    filenames = {name: f"{name}.pdf" for name in documents}
+    return AnswerSet(FILINGS, documents, filenames, questions, is_verbatim=False)

@@ -90,6 +90,7 @@ def _ingest(machine: Machine, folder: Path) -> subprocess.Popen[str]:
 
 def _owner_rows(machine: Machine, sql: str) -> list[asyncpg.Record]:
     """Read as the superuser of the machine's own database, past row security, what no key could show."""
+
     async def read() -> list[asyncpg.Record]:
         cluster = EmbeddedCluster(cluster_folder(machine.home, unprivileged_account()))
         assert cluster.attach()

@@ -122,9 +122,10 @@ class JobTable:
         )
         return sorted((row["job_id"], row["note"]) for row in rows)
 
-    async def expire_leases(self, queue: str) -> None:
+    async def take_away(self, queue: str) -> None:
+        """Do what a rescue does, before a heartbeat can come between the end of the lease and it."""
         await self.connection.execute(
-            "UPDATE mainstay.jobs SET lease_expires_at = now() - interval '1 second'"
+            "UPDATE mainstay.jobs SET state = 'queued', lease_expires_at = NULL, worker = NULL"
             " WHERE queue = $1 AND state = 'running'",
             queue,
         )

@@ -8,6 +8,7 @@ from mainstay.knowledge.retrieval.postings import (
     BLOCK_BYTES_MAX,
     KEY_BITS,
     Postings,
+    analyse,
     number,
     pack,
     term_key,
@@ -73,6 +74,14 @@ def test_without_drops_the_postings_of_chunks() -> None:
     postings = number([ChunkTerms({"tide": 1}, 1)] * 3, 1)
     assert [posting >> 32 for _, posting in listed(without(postings, [2]))] == [1, 3]
     assert without(postings, []) is postings
+
+
+def test_analyse_takes_the_language_of_most_chunks_where_one_does_not_say() -> None:
+    german = "Der Bericht wurde im Frühjahr veröffentlicht und handelt vom Stand der Technik."
+    analysed = analyse([german, "Geschwindigkeiten", german, "It is about the state of the art and of the law."])
+    assert analysed.languages == ["de", "de", "de", "en"]
+    assert analysed.chunks[1].frequencies == {"geschwind": 1}
+    assert analyse(["kubectl"]).languages == ["en"]
 
 
 def test_nothing_makes_no_blocks() -> None:

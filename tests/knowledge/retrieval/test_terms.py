@@ -4,14 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainstay.knowledge.retrieval import terms as subject
 from mainstay.knowledge.retrieval.languages import LATIN_LANGUAGES
 from mainstay.knowledge.retrieval.terms import (
     MINOR_WEIGHT,
     QUERY_WORDS_MAX,
     TERM_CHARS_MAX,
-    chunk_terms,
+    ChunkTerms,
+    clusters_of,
     query_words,
 )
+
+
+def chunk_terms(text: str, language: str = "en") -> ChunkTerms:
+    return subject.chunk_terms(clusters_of(text), language)
 
 
 def terms(text: str, language: str = "en") -> set[str]:

@@ -25,7 +25,7 @@ from mainstay.platform.jobs import (
 from mainstay.platform.postgres import Database, WriteTx
 from tests.platform.jobs.conftest import Lab
 from tests.support.database import DatabaseUrls
-from tests.support.jobs import QUICK, SHORT, bury_with_effect, commit_effect, eventually
+from tests.support.jobs import DEADLINE_S, QUICK, SHORT, bury_with_effect, commit_effect, eventually
 
 
 async def run_until(lab: Lab, handler: JobHandler, state: str) -> UUID:
@@ -229,8 +229,8 @@ async def test_lost_lease_cancels_the_handler(lab: Lab) -> None:
     job_id = await lab.enqueue(handler.kind)
     async with lab.working(handler):
         await started.wait()
-        await lab.table.expire_leases(lab.queue)
-        async with asyncio.timeout(10):
+        await lab.table.take_away(lab.queue)
+        async with asyncio.timeout(DEADLINE_S):
             await cancelled.wait()
         await eventually(lambda: lab.is_in(job_id, "succeeded"))
     assert await lab.table.effects(lab.queue) == [(job_id, "done")]

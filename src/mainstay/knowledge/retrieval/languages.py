@@ -4,18 +4,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from threading import Lock
 
 import Stemmer
 
 DEFAULT_LANGUAGE = "en"
-# A longer text is judged by its beginning.
-_DETECTION_CHARS_MAX = 1_000
+# A text is judged by its first so many different words.
+_VOTERS_MAX = 60
 _CHUNK_VOTES_MIN = 3
 _QUERY_VOTES_MIN = 2
 
 _SECTION = re.compile(r"^\[(?P<code>[a-z]{2}) (?P<name>[a-z]+)\]$", re.MULTILINE)
-_LATIN_WORD = re.compile(r"[a-z\u00df-\u024f]{2,}")
 # Words of these scripts say by their letters how to stem them: (first letter, last letter, language).
 _SCRIPTS = (
     ("\u0370", "\u03ff", "el"),
@@ -57,9 +57,10 @@ def _load() -> Mapping[str, Language]:
 LANGUAGES = _load()
 # The languages that share the Latin script, between which a chunk has to choose.
 LATIN_LANGUAGES = tuple(sorted({code for code, known in LANGUAGES.items() if known.function_words} - {"ru"}))
+# Which languages a function word speaks for; a single letter speaks for none.
 _WORD_LANGUAGES: dict[str, tuple[str, ...]] = {}
 for _code in LATIN_LANGUAGES:
-    for _word in LANGUAGES[_code].function_words:
+    for _word in filter(lambda word: len(word) > 1, LANGUAGES[_code].function_words):
         _WORD_LANGUAGES[_word] = (*_WORD_LANGUAGES.get(_word, ()), _code)
 
 
@@ -73,22 +74,22 @@ def language_of_word(word: str, latin: str) -> Language:
     return LANGUAGES[latin]
 
 
-def detect_language(text: str, fallback: str = DEFAULT_LANGUAGE) -> str:
-    """Return which Latin-script language a chunk is written in; `fallback` where its function words do not say."""
-    return _vote(text, LATIN_LANGUAGES, _CHUNK_VOTES_MIN) or fallback
+def detect_language(words: Mapping[str, int]) -> str | None:
+    """Return which Latin-script language a chunk is in, by how often its words occur; None if they do not say."""
+    return _vote(words, LATIN_LANGUAGES, _CHUNK_VOTES_MIN)
 
 
-def evident_language(query: str, among: Sequence[str]) -> str | None:
-    """Return which of the languages `among` the function words of a query show, or None: short queries have few."""
-    return _vote(query, among, _QUERY_VOTES_MIN)
+def evident_language(words: Mapping[str, int], among: Sequence[str]) -> str | None:
+    """Return which of the languages `among` the words of a query show, or None: short queries have few."""
+    return _vote(words, among, _QUERY_VOTES_MIN)
 
 
-def _vote(text: str, among: Sequence[str], votes_min: int) -> str | None:
+def _vote(words: Mapping[str, int], among: Sequence[str], votes_min: int) -> str | None:
     votes: dict[str, int] = {}
-    for word in _LATIN_WORD.findall(text[:_DETECTION_CHARS_MAX].casefold()):
-        for code in _WORD_LANGUAGES.get(word, ()):
+    for word, count in islice(words.items(), _VOTERS_MAX):
+        for code in _WORD_LANGUAGES.get(word.lower(), ()):
             if code in among:
-                votes[code] = votes.get(code, 0) + 1
+                votes[code] = votes.get(code, 0) + count
     ranked = sorted(votes.items(), key=lambda vote: -vote[1])
     if not ranked or ranked[0][1] < votes_min or (len(ranked) > 1 and ranked[1][1] == ranked[0][1]):
         return None

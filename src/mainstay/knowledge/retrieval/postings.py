@@ -5,6 +5,7 @@ a chunk. So the terms of a segment are spread over buckets by the first bits of 
 several where it holds a frequent term. What is written here is read by the query `search_hybrid` and by `unpack`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -13,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstay.knowledge.retrieval.languages import detect_language
-from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms
+from mainstay.knowledge.retrieval.languages import DEFAULT_LANGUAGE, detect_language
+from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms, clusters_of
 
 KEY_BITS = 63
 # What keys, bounds and postings of a block may take, so that its row fits on a page of 8 KiB with the rest of it.
@@ -28,8 +29,6 @@ _KEYS_CACHED_MAX = 200_000
 _HEADER_BYTES = 20
 
 Integers = NDArray[np.int64]
-
-_keys: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -68,34 +67,45 @@ class Block:
 
 
 def analyse(texts: Sequence[str]) -> AnalysedChunks:
-    """Return the terms of each text; one that does not show its language is taken to be in that of the whole."""
-    common = detect_language("\n".join(text[:200] for text in texts))
-    languages = [detect_language(text, common) for text in texts]
-    chunks = [chunk_terms(text, language) for text, language in zip(texts, languages, strict=True)]
+    """Return the terms of each text; one that does not show its language is taken to be in that of most others."""
+    clusters = [clusters_of(text) for text in texts]
+    shown = [detect_language(words) for words in clusters]
+    common, _ = Counter(code for code in shown if code).most_common(1)[0] if any(shown) else (DEFAULT_LANGUAGE, 0)
+    languages = [code or common for code in shown]
+    chunks = [chunk_terms(words, language) for words, language in zip(clusters, languages, strict=True)]
     return AnalysedChunks(chunks, languages)
+
+
+class _Keys(dict[str, int]):
+    """The keys of the terms seen lately; a term that is not among them gets its key and joins them."""
+
+    def __missing__(self, term: str) -> int:
+        if len(self) >= _KEYS_CACHED_MAX:
+            self.clear()
+        key = int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big") >> 1
+        self[term] = key
+        return key
+
+
+_keys = _Keys()
 
 
 def term_key(term: str) -> int:
     """Return the 63-bit key of a term; among ten million terms the chance that any two share one is 0.000005."""
-    key = _keys.get(term)
-    if key is None:
-        if len(_keys) >= _KEYS_CACHED_MAX:
-            _keys.clear()
-        key = int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big") >> 1
-        _keys[term] = key
-    return key
+    return _keys[term]
 
 
 def number(chunks: Sequence[ChunkTerms], chunk_no_first: int) -> Postings:
     """Return the postings of chunks that are numbered from `chunk_no_first`."""
     keys: list[int] = []
-    postings: list[int] = []
-    for chunk_no, chunk in enumerate(chunks, start=chunk_no_first):
-        base = chunk_no << 32 | min(chunk.length, _SHORT_MAX)
-        for term, frequency in chunk.frequencies.items():
-            keys.append(term_key(term))
-            postings.append(base | min(frequency, _SHORT_MAX) << 16)
-    return Postings(np.array(keys, dtype=np.int64), np.array(postings, dtype=np.int64))
+    frequencies: list[int] = []
+    for chunk in chunks:
+        keys.extend(map(_keys.__getitem__, chunk.frequencies))
+        frequencies.extend(chunk.frequencies.values())
+    bases = [no << 32 | min(chunk.length, _SHORT_MAX) for no, chunk in enumerate(chunks, start=chunk_no_first)]
+    repeated = np.repeat(np.array(bases, dtype=np.int64), [len(chunk.frequencies) for chunk in chunks])
+    counts = np.minimum(np.array(frequencies, dtype=np.int64), _SHORT_MAX)
+    return Postings(np.array(keys, dtype=np.int64), repeated | counts << 16)
 
 
 def without(postings: Postings, chunk_nos: Sequence[int]) -> Postings:

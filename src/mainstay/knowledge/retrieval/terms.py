@@ -17,7 +17,7 @@ nothing, and a query of two words needs no detection at all.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,12 +83,19 @@ class QueryWord:
     expected: bool
 
 
-def chunk_terms(text: str, language: str = DEFAULT_LANGUAGE) -> ChunkTerms:
+def clusters_of(text: str) -> Mapping[str, int]:
+    """Return the clusters of a text with how often each occurs."""
+    normal = text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    plain = normal.isascii() and "+" not in normal and "#" not in normal
+    return Counter((_ASCII_CLUSTER if plain else _CLUSTER).findall(normal))
+
+
+def chunk_terms(clusters: Mapping[str, int], language: str = DEFAULT_LANGUAGE) -> ChunkTerms:
     """Return the terms of a chunk written in `language`, one of LATIN_LANGUAGES; other scripts speak for themselves."""
     known = _analysed[language]
     frequencies: dict[str, int] = {}
     length = 0
-    for cluster, count in Counter(_clusters(_normal(text))).items():
+    for cluster, count in clusters.items():
         analysis = known.get(cluster) or _analyse(cluster, language)
         length += count * analysis.length
         for term in analysis.terms:
@@ -103,9 +110,8 @@ def query_words(text: str, languages: Sequence[str]) -> tuple[QueryWord, ...]:
     question must not look for "die" in English chunks. Only the first QUERY_CHARS_MAX characters and
     QUERY_WORDS_MAX words count.
     """
-    normal = _normal(text[:QUERY_CHARS_MAX])
-    clusters = Counter(_clusters(normal))
-    evident = evident_language(normal, languages)
+    clusters = clusters_of(text[:QUERY_CHARS_MAX])
+    evident = evident_language(clusters, languages)
     dropped = LANGUAGES[evident].function_words if evident else frozenset[str]()
     variants: dict[str, dict[str, None]] = {}
     weights: dict[str, float] = {}
@@ -124,15 +130,6 @@ def query_words(text: str, languages: Sequence[str]) -> tuple[QueryWord, ...]:
             expected[surface] = expected.get(surface, False) or (weight == 1.0 and not common)
     words = [QueryWord(tuple(variants[surface]), weights[surface], expected[surface]) for surface in variants]
     return tuple(words[:QUERY_WORDS_MAX])
-
-
-def _normal(text: str) -> str:
-    return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-
-
-def _clusters(normal: str) -> list[str]:
-    plain = normal.isascii() and "+" not in normal and "#" not in normal
-    return (_ASCII_CLUSTER if plain else _CLUSTER).findall(normal)
 
 
 @dataclass(frozen=True, slots=True)

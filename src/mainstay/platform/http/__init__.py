@@ -4,4 +4,4 @@ from mainstay.platform.http.event_stream import EventStream
 from mainstay.platform.http.json_response import JsonResponse
 from mainstay.platform.http.listing import Deleted, ListObject, page_request
 
-__all__ = ["EventStream", "JsonResponse", "ListObject", "page_request"]
+__all__ = ["Deleted", "EventStream", "JsonResponse", "ListObject", "page_request"]

@@ -78,7 +78,7 @@ async def wait_until_migrated(url: str, files: Sequence[MigrationFile], *, deadl
     connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
     try:
         async with asyncio.timeout(deadline_s):
-            while not wanted <= await _applied_names(connection):
+            while not wanted <= await _applied_names(connection):  # noqa: ASYNC110  (another process is awaited)
                 await asyncio.sleep(MIGRATED_POLL_S)
     except TimeoutError:
         raise MigrationFailed(
