@@ -68,7 +68,12 @@ class IndexedDocuments:
             )
         passages = tuple(
             Passage(
-                number, self.titles[one.document_id], one.heading_path, one.text, one.lexical_score, one.vector_score or 0
+                number,
+                self.titles[one.document_id],
+                one.heading_path,
+                one.text,
+                one.lexical_score,
+                one.vector_score or 0,
             )
             for number, one in enumerate(found.passages, start=1)
         )
@@ -131,7 +136,9 @@ async def cases_of(
         yield Case(answer_set.name, "foreign", question, request, frozenset(), answer_set.is_verbatim)
 
 
-def foreigners(answer_set: AnswerSet, all_sets: Sequence[AnswerSet], more: Sequence[JudgedQuestion]) -> list[JudgedQuestion]:
+def foreigners(
+    answer_set: AnswerSet, all_sets: Sequence[AnswerSet], more: Sequence[JudgedQuestion]
+) -> list[JudgedQuestion]:
     """Return the questions of other collections than this set's; the three XQuAD sets are one collection."""
     return [
         question

@@ -1,4 +1,4 @@
-"""The product's embedding model, which forgets nothing during a bench: sentences come back in question after question."""
+"""The product's embedding model with a memory: in a bench the same sentences come back in question after question."""
 
 import hashlib
 from collections.abc import Sequence

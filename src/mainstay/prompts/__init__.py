@@ -61,7 +61,7 @@ def untrusted(text: str) -> str:
 @cache
 def load_prompt(name: str) -> Prompt:
     """Return the prompt of the file `<name>.md`; raises NotFound where there is none."""
-    file = files(__package__).joinpath(f"{name}.md")
+    file = files(__name__).joinpath(f"{name}.md")
     if not _NAME.fullmatch(name) or not file.is_file():
         raise NotFound(f"There is no prompt called '{name}'.", param="prompt")
     text = file.read_text("utf-8")

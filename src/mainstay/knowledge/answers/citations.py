@@ -7,6 +7,7 @@ nothing there says it, the marker stays in the text but nothing is cited for it.
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from mainstay.control.gateway.models import ChatEvent, Passage, Quote, TextDelta
 from mainstay.platform.text import Unit, Word, content_words, split_units
@@ -140,7 +141,7 @@ def _spans(text: str) -> Sequence[_Span]:
     alone = [_Span(unit.start_char, unit.end_char, keys, 1) for unit, keys in quotable]
     pairs = [
         _Span(first.start_char, second.end_char, keys | more, 2)
-        for (first, keys), (second, more) in zip(quotable, quotable[1:], strict=False)
+        for (first, keys), (second, more) in pairwise(quotable)
         if first.kind == second.kind == "sentence"
     ]
     return [*alone, *pairs]

@@ -22,7 +22,7 @@ _IS_CJK = re.compile(f"[{_CJK}]")
 _GROUP_SEPARATOR = re.compile(r"[.,](?=\d{3}(?:\D|$))")
 
 _LANGUAGE = re.compile(r"^(?:#.*|\[[a-z]{2}\])$", re.MULTILINE)
-_LISTED = files(__package__).joinpath("function_words.txt").read_text("utf-8")
+_LISTED = files("mainstay.platform.text").joinpath("function_words.txt").read_text("utf-8")
 _FUNCTION_WORDS = frozenset(_LANGUAGE.sub("", _LISTED).split())
 # Small numbers are written out as often as not: "two years" and "2 years" are the same.
 _WRITTEN_NUMBERS = {

@@ -15,7 +15,10 @@ def test_names_and_numbers_weigh_more_than_words() -> None:
 
 def test_headings_questions_and_repetitions_are_no_candidates() -> None:
     passage = Passage(
-        1, "faq.md", (), "# Weight\n\nHow heavy is the Plover 4?\nThe Plover 4, heavy.\nThe Plover 4 weighs 12 kilograms."
+        1,
+        "faq.md",
+        (),
+        "# Weight\n\nHow heavy is the Plover 4?\nThe Plover 4, heavy.\nThe Plover 4 weighs 12 kilograms.",
     )
     assert texts("How heavy is the Plover 4?", passage) == ["The Plover 4 weighs 12 kilograms."]
 

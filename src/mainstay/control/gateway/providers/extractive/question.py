@@ -5,27 +5,34 @@ from typing import Literal
 
 Wanted = Literal["date", "quantity", "person", "place"]
 
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
 # The first that matches decides. English, German, Chinese; a question in another language simply wants nothing special.
-_ASKS: tuple[tuple[Wanted, re.Pattern[str]], ...] = tuple(
-    (wanted, re.compile(pattern, re.IGNORECASE))
-    for wanted, pattern in (
-        (
-            "date",
-            r"\b(when|since when|until when|by when|what (year|date|day|month|century|time|decades?)|"
-            r"which (year|date|day|month|century|decades?)|wann|bis wann|seit wann|"
-            r"welche[mnrs]? (jahr|tag|datum|monat|jahrhundert|jahrzehnt))\b|何时|什么时候|什么时间|[哪几]一?[年天月]|哪个世纪",
+_ASKS: tuple[tuple[Wanted, re.Pattern[str]], ...] = (
+    (
+        "date",
+        _any(
+            r"\b(when|(what|which) (year|date|day|month|century|time|decades?))\b",
+            r"\b(wann|welche[mnrs]? (jahr|tag|datum|monat|jahrhundert|jahrzehnt))\b",
+            r"何时|什么时候|什么时间|[哪几]一?[年天月]|哪个世纪",
         ),
-        (
-            "quantity",
-            r"\b(how (many|much|long|old|far|often|fast|large|big|high|tall|deep|soon|warm|hot|cold|heavy|wide|late|early)|"
-            r"what (is|was|are|were) the (percentage|percent|number|amount|price|cost|size|rate|temperature|population|age)|"
-            r"what (percentage|percent|number|amount|share|portion|proportion|fraction|age|size|temperature)|"
-            r"wie ?(viele?n?|lange|oft|hoch|groß|weit|alt|schnell|teuer|schwer|tief|warm|kalt)|"
-            r"welche[rmns]? (anteil|anzahl|prozentsatz|betrag|preis|temperatur|größe))\b|多少|几[个次名位种条人]|百分之几|多[长大高久远快]",
+    ),
+    (
+        "quantity",
+        _any(
+            r"\bhow (many|much|long|old|far|often|fast|large|big|high|tall|deep|soon|warm|hot|cold|heavy|wide|late)\b",
+            r"\bwhat (is|was|are|were) the (percentage|percent|number|amount|price|cost|size|rate|temperature|age)\b",
+            r"\bwhat (percentage|percent|number|amount|share|portion|proportion|fraction|age|size|temperature)\b",
+            r"\bwie ?(viele?n?|lange|oft|hoch|groß|weit|alt|schnell|teuer|schwer|tief|warm|kalt)\b",
+            r"\bwelche[rmns]? (anteil|anzahl|prozentsatz|betrag|preis|temperatur|größe)\b",
+            r"多少|几[个次名位种条人]|百分之几|多[长大高久远快]",
         ),
-        ("person", r"\b(who|whom|whose|wer|wen|wem|wessen)\b|谁"),
-        ("place", r"\b(where|wo|woher|wohin)\b|哪里|哪儿|何处|在哪"),
-    )
+    ),
+    ("person", _any(r"\b(who|whom|whose|wer|wen|wem|wessen)\b", "谁")),
+    ("place", _any(r"\b(where|wo|woher|wohin)\b", "哪里|哪儿|何处|在哪")),
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NUMBER_WORD = re.compile(

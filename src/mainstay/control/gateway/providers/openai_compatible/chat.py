@@ -176,7 +176,7 @@ class OpenAiCompatible:
 def _usage(usage: object) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
-    counts = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    if isinstance(counts[0], int) and isinstance(counts[1], int) and min(counts) >= 0:
-        return counts[0], counts[1]
+    sent, written = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    if isinstance(sent, int) and isinstance(written, int) and sent >= 0 and written >= 0:
+        return sent, written
     return None

@@ -1,7 +1,7 @@
 """One upstream: its address and key, its deadlines, and every way in which it can fail, in one place."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -40,7 +40,9 @@ class Connection:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def post(self, path: str, body: dict[str, object], *, ends_at: float) -> AsyncIterator[AsyncGenerator[bytes]]:
+    async def post(
+        self, path: str, body: dict[str, object], *, ends_at: float
+    ) -> AsyncGenerator[AsyncGenerator[bytes]]:
         """Send `body`, and give the chunks of a good answer as they come; leaving the block closes the connection.
 
         `ends_at` is the loop's time at which the whole call must be over. Raises Retriable or a MainstayError.

@@ -1,0 +1,64 @@
+"""With MAINSTAY_MODEL_URL an OpenAI-compatible endpoint writes the answer from the same passages."""
+
+from pathlib import Path
+
+import pytest
+
+from mainstay.platform.postgres import Database
+from tests.support.database import DatabaseUrls
+from tests.support.openai_server import answer, failure, openai_server
+from tests.support.system import running_system
+
+NOTES = "# Lock\n\nThe lock at Thornby opens at 6 in the morning. It closes at 10 in the evening.\n"
+QUESTION = "When does the lock at Thornby open?"
+
+
+async def test_endpoint_writes_the_answer_and_its_citation_is_proved(
+    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path: Path
+) -> None:
+    replies = [answer("It opens at 6 in the morn", "ing [", "1]. I made this up [9].", usage=(120, 9)), failure(401)]
+    async with openai_server(*replies) as endpoint:
+        environment = {
+            "MAINSTAY_MODEL_URL": endpoint.url,
+            "MAINSTAY_MODEL_KEY": "sk-secret",
+            "MAINSTAY_MODEL_NAME": "gpt-4o-mini",
+        }
+        async with running_system(database_urls, owner_database, models_folder, tmp_path, environment) as system:
+            member = await system.member()
+            store_id = await member.make_store()
+            await member.add("lock.md", NOTES, store_id=store_id)
+            made = await member.call("POST", "/v1/responses", json={"input": QUESTION})
+            part = made["output"][1]["content"][0]
+            assert part["text"] == "It opens at 6 in the morning [1]. I made this up [9]."
+            (annotation,) = part["annotations"]
+            assert annotation["quote"] == "The lock at Thornby opens at 6 in the morning."
+            assert NOTES[annotation["start_char"] : annotation["end_char"]] == annotation["quote"]
+
+            usage = await member.call("GET", f"/v1/usage?request_id={made['request_id']}")
+            chat = next(call for call in usage["data"] if call["kind"] == "chat")
+            assert (chat["model"], chat["input_tokens"], chat["output_tokens"]) == ("gpt-4o-mini", 120, 9)
+            # 120 tokens at $0.15 and 9 at $0.60 a million.
+            assert (chat["cost_usd_nanos"], chat["priced"]) == (23_400, True)
+            sent = endpoint.requests[0].body
+            assert "The lock at Thornby opens at 6 in the morning." in sent["messages"][0]["content"]
+            assert sent["messages"][-1] == {"role": "user", "content": QUESTION}
+
+            failed = await member.call("POST", "/v1/responses", json={"input": QUESTION}, status=503)
+            assert "sk-secret" not in str(failed)
+            audit = await member.call("GET", "/v1/audit?action=answer.finish")
+            assert [row["facts"]["state"] for row in audit["data"]] == ["failed", "completed"]
+
+
+@pytest.mark.parametrize("name", ["MAINSTAY_MODEL_NAME", "MAINSTAY_MODEL"])
+async def test_model_can_be_named_both_ways(
+    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path: Path, name: str
+) -> None:
+    async with openai_server(answer("Hello.")) as endpoint:
+        environment = {"MAINSTAY_MODEL_URL": endpoint.url, name: "some-model"}
+        async with running_system(database_urls, owner_database, models_folder, tmp_path, environment) as system:
+            client = system.openai(await system.member())
+            assert "some-model" in [model.id async for model in client.models.list()]
+            plain = await client.chat.completions.create(
+                model="some-model", messages=[{"role": "user", "content": "Say hello."}]
+            )
+            assert plain.choices[0].message.content == "Hello."
