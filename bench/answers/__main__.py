@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from bench.answers.cases import SITUATIONS
 from bench.answers.embedding import Remembering
 from bench.answers.judging import OUTCOMES, Result, outcome_of
 from bench.answers.run import DATA, RESULTS, all_cases, data_folder
@@ -23,7 +24,6 @@ from mainstay.control.gateway.providers.minilm import MiniLm
 
 # Enough for a rate within 4 points; --all takes every question.
 QUESTIONS_PER_SET = 150
-SITUATIONS = ("answerable", "removed", "foreign")
 
 
 def main() -> int:
@@ -31,17 +31,18 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     parser = argparse.ArgumentParser(prog="python -m bench.answers")
     parser.add_argument("sets", nargs="*", help="names of sets; all without any")
+    parser.add_argument("--show", action="store_true", help="print each question with what was answered")
     parser.add_argument("--all", action="store_true", help=f"every question, not {QUESTIONS_PER_SET} of each set")
     options = parser.parse_args()
     if data_folder() is None:
         print(f"NOT RUN: there is no data folder; set {DATA} to it.", file=sys.stderr)
         return 2
-    results = asyncio.run(judge(options.sets, 1_000_000 if options.all else QUESTIONS_PER_SET))
+    results = asyncio.run(judge(options.sets, 1_000_000 if options.all else QUESTIONS_PER_SET, show=options.show))
     print(report(results))
     return 0 if results else 1
 
 
-async def judge(names: Sequence[str], limit: int) -> list[Result]:
+async def judge(names: Sequence[str], limit: int, *, show: bool) -> list[Result]:
     """Ask every case and return how its answer counts."""
     data = data_folder()
     if data is None:
@@ -51,7 +52,12 @@ async def judge(names: Sequence[str], limit: int) -> list[Result]:
     results: list[Result] = []
     async for case in all_cases(data, embedder, held_out=True, limit=limit, names=names):
         judged, _ = await model.judge(case.request)
-        results.append(Result(case, outcome_of(case, quotable(judged))))
+        quoted = quotable(judged)
+        results.append(Result(case, outcome_of(case, quoted)))
+        if show:
+            odds = f"{judged[0].log_odds:5.2f}" if judged else "  -  "
+            said = " / ".join(one.text for one in quoted) or f"(refused; nearest: {judged[0].candidate.text if judged else ''})"
+            print(f"{results[-1].outcome:<14}{case.situation:<12}{odds}  {case.question.text}\n    {said}")
     return results
 
 
@@ -68,7 +74,7 @@ def report(results: Sequence[Result]) -> str:
                 for result in results
                 if result.case.situation == situation and name in (result.case.set_name, "together")
             ]
-            lines.append(_row(name, situation, some))
+            lines += [_row(name, situation, some)] if some else []
     refused = [result for result in results if result.case.situation == "answerable"]
     silent = [result for result in results if result.case.situation == "removed"]
     wrong_refusals = _rate(refused, "wrong refusal")

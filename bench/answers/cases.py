@@ -1,8 +1,10 @@
-"""What the model is asked: each question over passages that the product's own search finds, in three situations.
+"""What the model is asked: each question over passages that the product's own search finds, in several situations.
 
 answerable   as it stands
 removed      after every document that answers it was left out: the rest is about the same things, and silent on this
+altered      with a name or a number exchanged: the right passages, for a question that they do not answer
 foreign      a question of another collection
+silent       a question that was written so that no document answers it
 """
 
 import random
@@ -12,6 +14,7 @@ from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
+from bench.answers.altering import Strange, altered
 from bench.answers.sets import VERBATIM, AnswerSet, JudgedQuestion
 from mainstay.control.gateway.models import ChatRequest, EmbeddingModel, Message, Passage
 from mainstay.knowledge.documents.chunking import chunk
@@ -26,7 +29,8 @@ OUTPUT_TOKENS_MAX = 1_000
 _COMMIT_DOCUMENTS = 32
 _SEED = 7
 
-Situation = Literal["answerable", "removed", "foreign"]
+Situation = Literal["answerable", "removed", "altered", "foreign", "silent"]
+SITUATIONS: tuple[Situation, ...] = ("answerable", "removed", "altered", "foreign", "silent")
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ async def cases_of(
 
     Which questions those are is decided by a digest of their ids, so that every run has the same.
     """
+    strange = Strange.of(answer_set.questions)
     asked = sorted((q for q in answer_set.questions if q.held_out == held_out), key=_order)[:limit]
     for question in asked:
         for situation in ("answerable", "removed"):
@@ -130,10 +135,23 @@ async def cases_of(
             request, found = await indexed.ask(question.text, without)
             relevant = frozenset(n for n, name in enumerate(found, start=1) if name in question.document_ids)
             yield Case(answer_set.name, situation, question, request, relevant, answer_set.is_verbatim)
+        other = altered(question, answer_set, strange)
+        if other is not None:
+            request, _ = await indexed.ask(other.text)
+            yield Case(answer_set.name, "altered", other, request, frozenset(), answer_set.is_verbatim)
     foreign = sorted((q for q in strangers if q.held_out == held_out), key=_order)
     for question in random.Random(_SEED).sample(foreign, min(len(asked), len(foreign))):  # noqa: S311
         request, _ = await indexed.ask(question.text)
         yield Case(answer_set.name, "foreign", question, request, frozenset(), answer_set.is_verbatim)
+
+
+async def golden_cases(indexed: IndexedDocuments, answer_set: AnswerSet) -> AsyncIterator[Case]:
+    """Yield every question of a set that says itself what cannot be answered; none of them was fitted on."""
+    for question in answer_set.questions:
+        request, found = await indexed.ask(question.text)
+        relevant = frozenset(n for n, name in enumerate(found, start=1) if name in question.document_ids)
+        situation = "answerable" if question.answers else "silent"
+        yield Case(answer_set.name, situation, question, request, relevant, answer_set.is_verbatim)
 
 
 def foreigners(

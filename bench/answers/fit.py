@@ -29,7 +29,7 @@ WEIGHTS_FILE = REPOSITORY / "src/mainstay/control/gateway/providers/extractive/w
 RIDGE = 1e-3
 NEWTON_STEPS = 30
 # What is about other things altogether is easy; half of its weight is enough.
-SITUATION_WEIGHTS = {"answerable": 1.0, "removed": 1.0, "foreign": 0.5}
+SITUATION_WEIGHTS = {"answerable": 1.0, "removed": 0.5, "altered": 0.5, "foreign": 0.5}
 
 
 @dataclass(frozen=True)

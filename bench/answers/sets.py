@@ -11,11 +11,15 @@ from pathlib import Path
 from bench.quality.sets import JudgedQuery, load_set
 from mainstay.knowledge.documents.parsed import ParsedDocument
 from mainstay.knowledge.documents.parsing import ParserPool
+from mainstay.samples import SAMPLES, sample_files
 
 # Expected answers that stand verbatim in a document, and such as a person wrote in words of their own.
 VERBATIM = ("xquad-en", "xquad-de", "xquad-zh")
 IN_OTHER_WORDS = ("product-docs-qa",)
 FILINGS = "filings"
+# The golden questions over our own sample documents, which include some that nothing there answers.
+GOLDEN = "samples"
+GOLDEN_FILE = Path(__file__).parents[2] / "evals" / "samples" / "questions.jsonl"
 # Queries of these have no expected answers; they are asked where nothing can answer them.
 STRANGERS = ("cranfield", "med", "cacm")
 
@@ -83,6 +87,24 @@ def _read_set(folder: Path, name: str) -> AnswerSet:
     ]
     filenames = {name: parsed.title for name, parsed in documents.items()}
     return AnswerSet(name, documents, filenames, questions, is_verbatim=name in VERBATIM)
+
+
+async def load_golden_set() -> AnswerSet:
+    """Read the golden questions over the sample documents; one without answers has no document either."""
+    documents: dict[str, ParsedDocument] = {}
+    async with ParserPool() as pool:
+        for path in sample_files():
+            name = path.relative_to(SAMPLES).as_posix()
+            documents[name] = await pool.parse(path.read_bytes(), filename=path.name)
+    rows = [json.loads(line) for line in GOLDEN_FILE.read_text("utf-8").splitlines()]
+    questions = [
+        JudgedQuestion(row["question"], row["question"], (row["answer_contains"],), frozenset({row["document"]}))
+        if row["answerable"]
+        else JudgedQuestion(row["question"], row["question"], (), frozenset())
+        for row in rows
+    ]
+    filenames = {name: Path(name).name for name in documents}
+    return AnswerSet(GOLDEN, documents, filenames, questions, is_verbatim=True)
 
 
 async def _read_filings(folder: Path) -> AnswerSet:

@@ -39,8 +39,8 @@ async def test_customer_cannot_share(system: TestSystem) -> None:
     staff = await system.member("owner")
     customer = await system.member("customer", of=staff)
     await _denied(customer, staff, "POST", "/v1/vector_stores", json={"name": "x", "visibility": "tenant"})
-    upload = {"files": {"file": ("a.txt", b"x")}, "data": {"visibility": "tenant"}}
-    await _denied(customer, staff, "POST", "/v1/files", **upload)
+    file, shared = {"file": ("a.txt", b"x")}, {"visibility": "tenant"}
+    await _denied(customer, staff, "POST", "/v1/files", files=file, data=shared)
 
 
 async def test_customer_changes_what_is_its_own(system: TestSystem) -> None:
@@ -57,8 +57,8 @@ async def test_private_file_is_not_put_where_others_would_find_it(system: TestSy
     staff = await system.member("owner")
     customer = await system.member("customer", of=staff)
     store_id = await (staff if store == "shared" else customer).make_store()
-    upload = {"files": {"file": ("a.txt", TEXT.encode())}, "data": {"visibility": "private"}}
-    private = await staff.call("POST", "/v1/files", **upload)
+    file = {"file": ("a.txt", TEXT.encode())}
+    private = await staff.call("POST", "/v1/files", files=file, data={"visibility": "private"})
     body = {"file_id": private["id"]}
     refused = await staff.call("POST", f"/v1/vector_stores/{store_id}/files", json=body, status=400)
     assert refused["error"]["code"] == "private_file"

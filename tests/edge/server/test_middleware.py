@@ -30,9 +30,9 @@ async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
         yield ServerSystem(database, [router], {})
 
     app = create_app(Settings(), opened)
-    transport = httpx2.ASGITransport(app=app)
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
-        yield http
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    async with app.router.lifespan_context(app), client:
+        yield client
 
 
 async def test_unforeseen_error_is_answered_with_its_id_and_counted(failing_app: httpx2.AsyncClient) -> None:

@@ -1,7 +1,7 @@
 """Answers that do not end by themselves: the client leaves, or the model takes too long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import numpy as np
@@ -58,7 +58,7 @@ def caller_of(tenant: TestTenant) -> Caller:
 @asynccontextmanager
 async def asking(
     database: Database, tenant: TestTenant, *, deadline_s: float = 60.0
-) -> AsyncIterator[tuple[Ask, OpenAiServer]]:
+) -> AsyncGenerator[tuple[Ask, OpenAiServer]]:
     """An Ask whose model sends a piece and then nothing more, and the stand-in behind that."""
     async with database.write(tenant.admin, unaudited="a fixture") as tx:
         await make_store(tx)
@@ -94,9 +94,7 @@ async def test_deadline_ends_the_answer_in_whichever_task_waits_for_it(database:
     await assert_settled(database, tenant, started, "failed", "cancelled")
 
 
-async def test_client_that_leaves_in_the_middle_leaves_a_settled_answer(
-    database: Database, tenant: TestTenant
-) -> None:
+async def test_client_that_leaves_in_the_middle_leaves_a_settled_answer(database: Database, tenant: TestTenant) -> None:
     async with asking(database, tenant) as (ask, server):
         async with aclosing(ask.events(caller_of(tenant), QUESTION, ASSISTANT)) as events:
             seen = [await anext(events)]

@@ -3,7 +3,7 @@ import asyncio
 import asyncpg
 
 from mainstay.knowledge.documents import version_store
-from mainstay.platform.postgres import Database
+from mainstay.platform.postgres import Database, load_queries
 from tests.support.database import DatabaseUrls
 from tests.support.retrieval import add_document_version, make_store
 from tests.support.system import TestSystem
@@ -11,6 +11,8 @@ from tests.support.tenants import TestTenant
 
 TEXT = "The ferry sails at noon."
 DEADLINE_S = 30.0
+
+_QUERIES = load_queries("mainstay.knowledge.documents")
 
 _WAITING = """
 SELECT count(*) FROM pg_stat_activity
@@ -63,11 +65,11 @@ async def test_removing_a_document_does_not_deadlock_with_its_ingest(
     try:
         async with asyncio.timeout(DEADLINE_S):
             async with database.write(tenant.admin, unaudited="a test") as tx:
-                await tx.execute(version_store._QUERIES["delete_document"], id=document_id)
+                await tx.execute(_QUERIES["delete_document"], id=document_id)
                 removing.set()
                 while not await watcher.fetchval(_WAITING):  # noqa: ASYNC110  (PostgreSQL has no event for it)
                     await asyncio.sleep(0.01)
-                await tx.execute(version_store._QUERIES["cancel_versions"], document_id=document_id)
+                await tx.execute(_QUERIES["cancel_versions"], document_id=document_id)
             assert await ingesting is None
     finally:
         await watcher.close()

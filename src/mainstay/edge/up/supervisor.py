@@ -121,6 +121,8 @@ class Supervisor:
             "MAINSTAY_HOST": settings.host,
             "MAINSTAY_PORT": str(settings.port),
             "MAINSTAY_APP_DATABASE_URL": app_url,
+            # The official builds of ONNX Runtime report to their maker unless they are told not to.
+            "ORT_DISABLE_TELEMETRY": "1",
             # A log is read while it is written.
             "PYTHONUNBUFFERED": "1",
         }

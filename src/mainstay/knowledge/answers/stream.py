@@ -30,7 +30,7 @@ class ResponseStream:
         self._citations: list[Cited] = []
 
     async def encode(self, events: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[bytes]:
-        """Yield the stream; an error in the middle becomes its one terminal event, one before the beginning is raised."""
+        """Yield the stream; an error becomes its one terminal event, and one before the beginning is raised."""
         try:
             async with aclosing(events):
                 async for event in events:

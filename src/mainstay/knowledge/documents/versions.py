@@ -94,9 +94,7 @@ def _check_external_id(external_id: str) -> None:
         )
 
 
-async def _add_known(
-    tx: WriteTx, document_id: UUID, version_id: UUID, state: VersionState, file_id: UUID
-) -> Added:
+async def _add_known(tx: WriteTx, document_id: UUID, version_id: UUID, state: VersionState, file_id: UUID) -> Added:
     """Do nothing for content that is known, unless its ingest failed: then it gets another try, from this upload."""
     target_id = encode_id("doc_", document_id)
     if state != "failed":
@@ -178,9 +176,7 @@ async def page(
     return cut_page(rows, request.limit)
 
 
-async def require(
-    tx: ReadTx, store_id: UUID, file_id: UUID, *, document_id: UUID | None = None
-) -> StoredDocument:
+async def require(tx: ReadTx, store_id: UUID, file_id: UUID, *, document_id: UUID | None = None) -> StoredDocument:
     """Return the document of a visible store that came from a file, or the one of those named; raises NotFound."""
     found = await version_store.find_document_of_file(tx, store_id, file_id, document_id)
     if found is None:
