@@ -21,5 +21,9 @@ async def serve(system: object) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         request = json.loads(line)
         action = getattr(system, request.pop("action"))
-        answer = await action(**request) if inspect.iscoroutinefunction(action) else await asyncio.to_thread(action, **request)
+        answer = (
+            await action(**request)
+            if inspect.iscoroutinefunction(action)
+            else await asyncio.to_thread(action, **request)
+        )
         print(json.dumps(answer), file=answers, flush=True)

@@ -88,9 +88,7 @@ class Contender:
         started = time.perf_counter()
         answer = self.do(action, **arguments)
         wall_s = time.perf_counter() - started
-        return Cost(
-            answer, wall_s, tree_cpu_s(self._process.pid) - before, tree_cpu_s(postmaster) - before_postgres
-        )
+        return Cost(answer, wall_s, tree_cpu_s(self._process.pid) - before, tree_cpu_s(postmaster) - before_postgres)
 
     def _failure(self, action: str) -> ContenderFailed:
         words = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS_CHARS:]
@@ -99,7 +97,9 @@ class Contender:
 
 def peers_missing() -> str | None:
     """Return what to do where the peers' environment is missing, or None."""
-    return None if PEERS_PYTHON.exists() else f"NOT RUN: {PEERS_PYTHON} is missing: `make bench` installs the peers there."
+    return (
+        None if PEERS_PYTHON.exists() else f"NOT RUN: {PEERS_PYTHON} is missing: `make bench` installs the peers there."
+    )
 
 
 def versions(python: Path, packages: Sequence[str]) -> str:

@@ -133,7 +133,9 @@ def figures_of(found: Mapping[str, Sequence[Round]]) -> list[Figure]:
     share = statistics.median(one.share_of_embed_only for one in ours)
     on_cpu = statistics.median(one.embed.system_cpu_s / one.ingest.cpu_s for one in ours)
     figures = [
-        Figure("F.I1", "ingest end to end, as a share of the embed-only rate", share, at_least=0.9, note="on the clock"),
+        Figure(
+            "F.I1", "ingest end to end, as a share of the embed-only rate", share, at_least=0.9, note="on the clock"
+        ),
         Figure("", "the same in CPU time: the model's share of all", on_cpu),
     ]
     for name in list(found)[1:]:

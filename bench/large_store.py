@@ -83,14 +83,10 @@ async def _add_document(
     ]
     async with database.write(replace(scope, request_id=new_id().hex), unaudited="a bench") as tx:
         document_id, version_id = await add_document_version(tx, store_id)
-        await service.index_version(
-            tx, store_id, document_id, version_id, chunks, vectors, embedding_model=MiniLm.name
-        )
+        await service.index_version(tx, store_id, document_id, version_id, chunks, vectors, embedding_model=MiniLm.name)
 
 
-async def loop_searches(
-    url: str, store: LargeStore, vectors: Vectors, postmaster: int, *, limit: int
-) -> LoopCost:
+async def loop_searches(url: str, store: LargeStore, vectors: Vectors, postmaster: int, *, limit: int) -> LoopCost:
     """Search once for each question through our own transactions, one after the other, as the role of `url`.
 
     With the address of a superuser the same statements run without row security.

@@ -106,7 +106,11 @@ def ask_all(port: int, key: str, store: LargeStore) -> list[float]:
         return seconds
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return [one for some in pool.map(ask_some, (store.questions[n::CONNECTIONS] for n in range(CONNECTIONS))) for one in some]
+        return [
+            one
+            for some in pool.map(ask_some, (store.questions[n::CONNECTIONS] for n in range(CONNECTIONS)))
+            for one in some
+        ]
 
 
 def measure(server: Server, system: RunningSystem, store: LargeStore) -> Spent:
@@ -183,7 +187,9 @@ def main() -> None:
     if missing := peers_missing():
         sys.exit(missing)
     peers = versions(PEERS_PYTHON, ["fastapi", "uvicorn", "psycopg"])
-    print(f"{machine()}\npeer: {peers}\n{options.chunks} chunks, {QUESTIONS} questions a round, {options.rounds} rounds\n")
+    print(
+        f"{machine()}\npeer: {peers}\n{options.chunks} chunks, {QUESTIONS} questions a round, {options.rounds} rounds\n"
+    )
     figures = run(options.chunks, options.rounds)
     print_figures(figures)
     if options.figures:

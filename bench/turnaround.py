@@ -21,7 +21,10 @@ UPLOADS = 25
 FOUND_DEADLINE_S = 30.0
 INGEST_DEADLINE_S = 600.0
 _PAUSE_S = 0.02
-_PAGE = "The pump of station {mark} is serviced in spring. " + "Its filter is rinsed, its seal greased, its log signed. " * 40
+_PAGE = (
+    "The pump of station {mark} is serviced in spring. "
+    + "Its filter is rinsed, its seal greased, its log signed. " * 40
+)
 
 
 def time_until_found(client: Client, store_id: str, number: int, folder: Path) -> float:

@@ -56,7 +56,10 @@ async def judge(names: Sequence[str], limit: int, *, show: bool) -> list[Result]
         results.append(Result(case, outcome_of(case, quoted)))
         if show:
             odds = f"{judged[0].log_odds:5.2f}" if judged else "  -  "
-            said = " / ".join(one.text for one in quoted) or f"(refused; nearest: {judged[0].candidate.text if judged else ''})"
+            said = (
+                " / ".join(one.text for one in quoted)
+                or f"(refused; nearest: {judged[0].candidate.text if judged else ''})"
+            )
             print(f"{results[-1].outcome:<14}{case.situation:<12}{odds}  {case.question.text}\n    {said}")
     return results
 

@@ -45,9 +45,9 @@ def altered(question: JudgedQuestion, answer_set: AnswerSet, strange: Strange) -
     """Return `question` with one part exchanged for what its documents do not have; None where it has no such part."""
     # The same for every run, whatever else is drawn.
     draw = random.Random(sha256(f"alter {question.id}".encode()).digest())  # noqa: S311
-    there = {
-        word.key for name in question.document_ids for word in content_words(answer_set.documents[name].text)
-    } | {word.key for word in content_words(question.text)}
+    there = {word.key for name in question.document_ids for word in content_words(answer_set.documents[name].text)} | {
+        word.key for word in content_words(question.text)
+    }
     kinds = [kind for kind, pattern in _PATTERNS.items() if pattern.search(question.text)]
     draw.shuffle(kinds)
     for kind in kinds:

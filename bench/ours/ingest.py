@@ -106,9 +106,7 @@ class Ingesting:
                 bytes_max=1 << 30,
             )
             async with self._database.write(self._scope) as tx:
-                await versions.add_file(
-                    tx, store_id=store_id, file_id=file.id, external_id=new_id().hex, attributes={}
-                )
+                await versions.add_file(tx, store_id=store_id, file_id=file.id, external_id=new_id().hex, attributes={})
 
 
 if __name__ == "__main__":

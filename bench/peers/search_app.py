@@ -111,9 +111,7 @@ async def search(store_id: str, body: Search, request: Request, authorization: A
     vector = (await request.app.state.model.embed([body.query])).vectors[0]
     async with request.app.state.pool.connection() as connection:
         tx: Any = Statements(connection, caller["tenant_id"])
-        found = await service.search(
-            tx, store_id=store, query=body.query, vector=vector, limit=body.max_num_results
-        )
+        found = await service.search(tx, store_id=store, query=body.query, vector=vector, limit=body.max_num_results)
         cards = await versions.describe(tx, [passage.version_id for passage in found.passages])
     data = [
         {

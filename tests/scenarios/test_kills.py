@@ -77,7 +77,7 @@ def _write_files(folder: Path) -> None:
     folder.mkdir()
     for number in range(FILES):
         paragraphs = [f"# Ledger {number}\n"] + [
-            f"Entry {entry} of ledger {number} moves {number * 1000 + entry} crowns from the mill to the harbour office.\n"
+            f"Entry {entry} of ledger {number} moves {number * 1000 + entry} crowns to the harbour office.\n"
             for entry in range(60)
         ]
         (folder / f"ledger-{number:03}.md").write_text("\n".join(paragraphs))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 LIMIT_DEFAULT = 20
@@ -13,11 +13,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class PageRequest:
-    """One page wanted: at most `limit` rows after the row `after`, newest first unless `order` says otherwise."""
+    """One page wanted: at most `limit` rows after the row `after`, newest first."""
 
     limit: int = LIMIT_DEFAULT
     after: UUID | None = None
-    order: Literal["asc", "desc"] = "desc"
 
 
 @dataclass(frozen=True)

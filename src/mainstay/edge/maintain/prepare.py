@@ -68,13 +68,13 @@ def write_private(file: Path, text: str) -> None:
 
 
 async def _ensure_samples(app_url: str, secret: str, home: Path) -> None:
-    """Upload the sample documents into their store, unless it stands; a worker ingests them."""
+    """Upload the sample documents into their store, unless it stands or was deleted; a worker ingests them."""
     database = await Database.connect(app_url, PoolLimits(connections_max=2), application="mainstay-maintain")
     blobs = Blobs.in_folder(home / "blobs")
     try:
         caller = await access.authenticate(database, secret, request_id=f"cli_{new_id().hex}")
         async with database.read(caller.scope) as tx:
-            if await documents.find_store_named(tx, SAMPLES_STORE) is not None:
+            if await documents.had_store(tx, SAMPLES_STORE):
                 return
         await _add_samples(database, blobs, caller)
     finally:

@@ -47,6 +47,10 @@ SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
  ORDER BY id
  LIMIT 1;
 
+-- name: had_store
+-- Whether the tenant has, or ever had, a visible store of a name.
+SELECT EXISTS (SELECT FROM mainstay.stores WHERE tenant_id = :tenant_id AND name = :name);
+
 -- name: list_stores
 -- A page of stores, newest first.
 SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at

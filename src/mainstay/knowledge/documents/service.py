@@ -134,6 +134,11 @@ async def find_store_named(tx: ReadTx, name: str) -> Store | None:
     return await store.find_store_named(tx, name)
 
 
+async def had_store(tx: ReadTx, name: str) -> bool:
+    """Return whether there is a visible store called `name`, or was before somebody deleted it."""
+    return await store.had_store(tx, name)
+
+
 async def page_stores(tx: ReadTx, request: PageRequest) -> Page[Store]:
     """Return a page of visible stores, newest first."""
     rows: Sequence[Store] = await store.list_stores(tx, before=request.after, limit=request.limit + 1)

@@ -76,6 +76,11 @@ async def find_store_named(tx: ReadTx, name: str) -> Store | None:
     return (await _with_counts(tx, [Store(**row)]))[0] if row else None
 
 
+async def had_store(tx: ReadTx, name: str) -> bool:
+    """Return whether there is, or was before it was deleted, a visible store of a name."""
+    return await tx.fetch_value(_QUERIES["had_store"], name=name)
+
+
 async def list_stores(tx: ReadTx, *, before: UUID | None, limit: int) -> Sequence[Store]:
     """Return visible stores older than `before`, newest first."""
     rows = await tx.fetch(_QUERIES["list_stores"], before=before, limit=limit)
