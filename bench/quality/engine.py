@@ -58,7 +58,7 @@ class IndexedSet:
             generation = await store.find_live_generation(tx, self.store_id, vector)
             if generation is None:
                 return []
-            weighing = fusion.parameters(query, generation)
+            weighing = fusion.parameters(query, generation, has_vector=True)
             passages, _ = await store.search_hybrid(
                 tx,
                 store_id=self.store_id,

@@ -19,7 +19,7 @@ def test_pages_joined_are_all_rows(rows: list[int], limit: int) -> None:
     assert seen == rows
 
 
-def test_page_that_was_not_described_is_small_and_newest_first() -> None:
+def test_page_that_was_not_described_is_small_and_begins_at_the_newest() -> None:
     request = PageRequest()
-    assert (request.limit, request.after, request.order) == (LIMIT_DEFAULT, None, "desc")
+    assert (request.limit, request.after) == (LIMIT_DEFAULT, None)
     assert LIMIT_DEFAULT <= LIMIT_MAX

@@ -1,20 +1,31 @@
 """With MAINSTAY_MODEL_URL an OpenAI-compatible endpoint writes the answer from the same passages."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import DatabaseUrls, scratch_database
 from tests.support.openai_server import answer, failure, openai_server
 from tests.support.system import running_system
+
+
+@pytest.fixture
+async def own_database(superuser_url: str) -> AsyncIterator[tuple[DatabaseUrls, Database]]:
+    """A database that no other worker takes jobs from: another one would look for the blobs in another home."""
+    async with scratch_database(superuser_url) as urls:
+        owner = await Database.connect(urls.owner, application="tests-owner")
+        yield urls, owner
+        await owner.close()
+
 
 NOTES = "# Lock\n\nThe lock at Thornby opens at 6 in the morning. It closes at 10 in the evening.\n"
 QUESTION = "When does the lock at Thornby open?"
 
 
 async def test_endpoint_writes_the_answer_and_its_citation_is_proved(
-    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path: Path
+    own_database: tuple[DatabaseUrls, Database], models_folder: Path, tmp_path: Path
 ) -> None:
     replies = [answer("It opens at 6 in the morn", "ing [", "1]. I made this up [9].", usage=(120, 9)), failure(401)]
     async with openai_server(*replies) as endpoint:
@@ -23,7 +34,7 @@ async def test_endpoint_writes_the_answer_and_its_citation_is_proved(
             "MAINSTAY_MODEL_KEY": "sk-secret",
             "MAINSTAY_MODEL_NAME": "gpt-4o-mini",
         }
-        async with running_system(database_urls, owner_database, models_folder, tmp_path, environment) as system:
+        async with running_system(*own_database, models_folder, tmp_path, environment) as system:
             member = await system.member()
             store_id = await member.make_store()
             await member.add("lock.md", NOTES, store_id=store_id)
@@ -51,11 +62,11 @@ async def test_endpoint_writes_the_answer_and_its_citation_is_proved(
 
 @pytest.mark.parametrize("name", ["MAINSTAY_MODEL_NAME", "MAINSTAY_MODEL"])
 async def test_model_can_be_named_both_ways(
-    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path: Path, name: str
+    own_database: tuple[DatabaseUrls, Database], models_folder: Path, tmp_path: Path, name: str
 ) -> None:
     async with openai_server(answer("Hello.")) as endpoint:
         environment = {"MAINSTAY_MODEL_URL": endpoint.url, name: "some-model"}
-        async with running_system(database_urls, owner_database, models_folder, tmp_path, environment) as system:
+        async with running_system(*own_database, models_folder, tmp_path, environment) as system:
             client = system.openai(await system.member())
             assert "some-model" in [model.id async for model in client.models.list()]
             plain = await client.chat.completions.create(

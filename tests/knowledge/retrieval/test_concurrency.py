@@ -96,6 +96,25 @@ async def test_writers_of_one_store_wait_and_lose_nothing(database: Database, te
         assert await found_texts(database, tenant, store_id, word(number)) == [word(number)]
 
 
+async def test_new_documents_and_new_versions_never_wait_for_each_other_in_a_circle(
+    database: Database, tenant: TestTenant
+) -> None:
+    store_id, versions = await fill(database, tenant, 10)
+
+    async def replace(version: IndexedVersion) -> None:
+        async with database.write(tenant.admin, unaudited="a test") as tx:
+            await service.retire_version(tx, store_id, version.version_id)
+            await index_texts(tx, store_id, version.texts)
+
+    async def add() -> None:
+        async with database.write(tenant.admin, unaudited="a test") as tx:
+            await index_texts(tx, store_id, ["kelp"] * 50)
+
+    work = [work for version in versions for work in (replace(version), add())]
+    await asyncio.gather(*map(elsewhere, work))
+    assert len(await found_texts(database, tenant, store_id, "moon")) == len(versions)
+
+
 async def test_first_writers_of_a_store_share_one_generation(database: Database, tenant: TestTenant) -> None:
     async with database.write(tenant.admin, unaudited="a test") as tx:
         store_id = await make_store(tx)

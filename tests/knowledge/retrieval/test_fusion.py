@@ -33,9 +33,16 @@ def test_other_models_are_trusted_with_every_script() -> None:
 
 
 def test_mean_of_a_small_store_counts_little_and_never_leaves_its_range() -> None:
-    assert parameters("x", GENERATION)["similarity_mean"] == pytest.approx(0.5 * 990 / (990 + PRIOR_CHUNKS))
+    assert parameters("x", GENERATION, has_vector=True)["similarity_mean"] == pytest.approx(
+        0.5 * 990 / (990 + PRIOR_CHUNKS)
+    )
     one = dataclasses.replace(GENERATION, chunk_count=1)
-    assert parameters("x", one)["similarity_mean"] < 0.1
+    assert parameters("x", one, has_vector=True)["similarity_mean"] < 0.1
     for mean, kept in ((None, 0.0), (-0.3, 0.0), (1.0, SIMILARITY_MEAN_MAX)):
         many = dataclasses.replace(GENERATION, chunk_count=10**6, similarity_mean=mean)
-        assert parameters("x", many)["similarity_mean"] == kept
+        assert parameters("x", many, has_vector=True)["similarity_mean"] == kept
+
+
+def test_without_a_vector_words_decide_alone() -> None:
+    assert parameters("x", GENERATION, has_vector=False)["vector_weight"] == 0.0
+    assert parameters("x", GENERATION, has_vector=True)["vector_weight"] == 1.0

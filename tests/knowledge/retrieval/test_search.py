@@ -270,3 +270,13 @@ async def test_prove_retrievable_passes_what_is_indexed_and_nothing_else(
     async with database.read(tenant.admin) as tx:
         with pytest.raises(NotRetrievable):
             await service.prove_retrievable(tx, store_id, version.version_id, chunks, version.vectors)
+
+
+async def test_large_version_is_indexed_in_several_statements(database: Database, tenant: TestTenant) -> None:
+    store_id = await new_store(database, tenant)
+    chunks = ["tide"] * 4_100 + ["moon"]
+    version = await add(database, tenant, store_id, chunks)
+    found = await look(database, tenant, store_id, "moon", limit=1)
+    assert [(passage.text, passage.ordinal) for passage in found.passages] == [("moon", 4_100)]
+    assert await retire(database, tenant, store_id, version.version_id) == len(chunks)
+    assert not (await look(database, tenant, store_id, "moon tide")).passages

@@ -225,7 +225,7 @@ async def test_lost_lease_cancels_the_handler(lab: Lab) -> None:
         finally:
             cancelled.set()
 
-    handler = lab.handler(run)
+    handler = lab.handler(run, timeout_s=3600.0)
     job_id = await lab.enqueue(handler.kind)
     async with lab.working(handler):
         await started.wait()

@@ -1,6 +1,6 @@
 """How the legs are weighed.
 
-    fused = (w * lexical + t * vector) / (w + 1)
+    fused = (w * lexical + t * vector) / (w + t)
 
     lexical = BM25 / sqrt(best * conceivable)
         `best` is the highest BM25 of the store for this query, `conceivable` what a chunk with all of its words would
@@ -11,7 +11,7 @@
         `mean` is the cosine of the query with all chunks of the store on average. Models differ in how alike they
         find unrelated texts (0.1 for MiniLM, 0.75 for others); this takes it out without knowing the model. Of a
         small store the average says little, so it counts as if PRIOR_CHUNKS more were not alike at all.
-    t is the share of the query's letters that are of a script the embedding model was trained on.
+    t is the share of the query's letters that are of a script the embedding model was trained on; 0 without a vector.
 
 Scores are combined, not ranks, because a rank forgets by how much a chunk was better (reciprocal rank fusion lost
 to this on every judged set), and every candidate of one leg is scored by the other too. `w` is the only fitted
@@ -25,7 +25,7 @@ from mainstay.knowledge.retrieval.models import Generation
 
 BM25_K1 = 1.2
 BM25_B = 0.75
-LEXICAL_WEIGHT = 1.1
+LEXICAL_WEIGHT = 0.8
 # How many chunks each leg proposes; all of them are scored by both.
 CANDIDATES = 100
 PRIOR_CHUNKS = 10
@@ -47,13 +47,13 @@ def vector_trust(query: str, embedding_model: str) -> float:
     return len(_LATIN.findall(query)) / letters if letters else 1.0
 
 
-def parameters(query: str, generation: Generation) -> Mapping[str, float]:
+def parameters(query: str, generation: Generation, *, has_vector: bool) -> Mapping[str, float]:
     """Return the parameters of the query `search_hybrid` that decide on scores."""
     mean = (generation.similarity_mean or 0.0) * generation.chunk_count / (generation.chunk_count + PRIOR_CHUNKS)
     return {
         "k1": BM25_K1,
         "b": BM25_B,
         "lexical_weight": LEXICAL_WEIGHT,
-        "vector_weight": vector_trust(query, generation.embedding_model),
+        "vector_weight": vector_trust(query, generation.embedding_model) if has_vector else 0.0,
         "similarity_mean": min(max(mean, 0.0), SIMILARITY_MEAN_MAX),
     }

@@ -38,11 +38,6 @@ class AnalysedChunks:
     chunks: Sequence[ChunkTerms]
     languages: Sequence[str]
 
-    @property
-    def term_count(self) -> int:
-        """The lengths of all chunks together."""
-        return sum(chunk.length for chunk in self.chunks)
-
 
 @dataclass(frozen=True)
 class Postings:

@@ -96,7 +96,7 @@ WITH query AS MATERIALIZED (
                         (SELECT max(score) FROM lexical_best) * (SELECT score FROM conceivable)), 0)), 0)
                     + :vector_weight::float8 * greatest(0, coalesce(
                         (vector_score - :similarity_mean::float8) / (1 - :similarity_mean::float8), 0)))
-                   / (:lexical_weight::float8 + 1) AS fused_score
+                   / (:lexical_weight::float8 + :vector_weight::float8) AS fused_score
               FROM scored) s
 )
 SELECT f.rank, f.lexical_score, f.lexical_rank, f.vector_score, f.vector_rank, f.fused_score,
@@ -113,6 +113,11 @@ INSERT INTO mainstay.chunk_counters (tenant_id, store_id, chunk_no_last)
 VALUES (:tenant_id, :store_id, :count)
 ON CONFLICT (tenant_id, store_id) DO UPDATE SET chunk_no_last = chunk_counters.chunk_no_last + :count
 RETURNING chunk_no_last
+
+-- name: lock_writers
+-- Queue with the writers of a store, as they do with their first statement: in another order two would wait for each
+-- other, one holding the counter and one the statistics.
+SELECT chunk_no_last FROM mainstay.chunk_counters WHERE tenant_id = :tenant_id AND store_id = :store_id FOR UPDATE
 
 -- name: find_generation
 -- The live generation of a store, for its writers.

@@ -25,7 +25,7 @@ from mainstay.platform.telemetry.metrics import RETRIEVAL_SECONDS
 LIMIT_MAX = 100
 # How many of the chunks that ranked below the limit a search still names.
 CUT_MAX = 20
-VERSION_CHUNKS_MAX = 50_000
+VERSION_CHUNKS_MAX = 200_000
 _CONTEXT_CHARS_MAX = 300
 # A probe is a sentence or two, which ranks the passage that it is from among the first of its version.
 _PROBE_CHARS_MAX = 200
@@ -108,6 +108,7 @@ async def retire_version(tx: WriteTx, store_id: UUID, version_id: UUID) -> int:
 
     The chunks themselves stay: receipts quote them. What was retired before is left as it is.
     """
+    await store.lock_writers(tx, store_id)
     generation = await store.find_generation(tx, store_id)
     if generation is None:
         return 0
@@ -163,7 +164,7 @@ async def search(
         generation=generation,
         words=query_words(query, generation.languages),
         vector=vector,
-        weighing=fusion.parameters(query, generation),
+        weighing=fusion.parameters(query, generation, has_vector=vector is not None),
         limit=limit,
         cut=CUT_MAX,
         version_ids=list(filters.version_ids) if filters else None,

@@ -20,6 +20,8 @@ Vector = NDArray[np.float32]
 
 _QUERIES = load_queries(__package__ or "")
 _UNIT_SEPARATOR = "\x1f"
+# A statement that adds so many rows ends well before its deadline.
+_STATEMENT_ROWS_MAX = 4_000
 
 
 async def find_live_generation(tx: ReadTx, store_id: UUID, vector: Vector | None) -> Generation | None:
@@ -87,6 +89,11 @@ async def reserve_chunk_numbers(tx: WriteTx, store_id: UUID, count: int) -> int:
     return last - count + 1
 
 
+async def lock_writers(tx: WriteTx, store_id: UUID) -> None:
+    """Wait until this transaction is the only one that changes what the store retrieves."""
+    await tx.fetch_value(_QUERIES["lock_writers"], store_id=store_id)
+
+
 async def add_chunks(
     tx: WriteTx,
     *,
@@ -98,23 +105,26 @@ async def add_chunks(
     analysed: AnalysedChunks,
 ) -> None:
     """Store the chunks of a version, numbered from `chunk_no_first`."""
-    await tx.execute(
-        _QUERIES["insert_chunks"],
-        store_id=store_id,
-        document_id=document_id,
-        version_id=version_id,
-        ids=[new_id() for _ in chunks],
-        chunk_nos=list(range(chunk_no_first, chunk_no_first + len(chunks))),
-        ordinals=[chunk.ordinal for chunk in chunks],
-        texts=[chunk.text for chunk in chunks],
-        starts=[chunk.start_char for chunk in chunks],
-        ends=[chunk.end_char for chunk in chunks],
-        pages_first=[chunk.page_first for chunk in chunks],
-        pages_last=[chunk.page_last for chunk in chunks],
-        heading_paths=[_UNIT_SEPARATOR.join(chunk.heading_path) for chunk in chunks],
-        sha256s=[bytes.fromhex(chunk.sha256) for chunk in chunks],
-        term_counts=[terms.length for terms in analysed.chunks],
-    )
+    for start in range(0, len(chunks), _STATEMENT_ROWS_MAX):
+        batch = chunks[start : start + _STATEMENT_ROWS_MAX]
+        first = chunk_no_first + start
+        await tx.execute(
+            _QUERIES["insert_chunks"],
+            store_id=store_id,
+            document_id=document_id,
+            version_id=version_id,
+            ids=[new_id() for _ in batch],
+            chunk_nos=list(range(first, first + len(batch))),
+            ordinals=[chunk.ordinal for chunk in batch],
+            texts=[chunk.text for chunk in batch],
+            starts=[chunk.start_char for chunk in batch],
+            ends=[chunk.end_char for chunk in batch],
+            pages_first=[chunk.page_first for chunk in batch],
+            pages_last=[chunk.page_last for chunk in batch],
+            heading_paths=[_UNIT_SEPARATOR.join(chunk.heading_path) for chunk in batch],
+            sha256s=[bytes.fromhex(chunk.sha256) for chunk in batch],
+            term_counts=[terms.length for terms in analysed.chunks[start : start + _STATEMENT_ROWS_MAX]],
+        )
 
 
 async def add_segment(
@@ -146,17 +156,20 @@ async def add_embeddings(
     analysed: AnalysedChunks,
 ) -> None:
     """Store the embeddings of new chunks, and in the same statement what the chunks add to the statistics."""
-    await tx.execute(
-        _QUERIES["add_embeddings"],
-        generation_id=generation_id,
-        chunk_nos=list(range(chunk_no_first, chunk_no_first + len(vectors))),
-        input_sha256s=list(input_sha256s),
-        # The driver takes an array in a list for a second dimension, but not a memoryview.
-        embeddings=[memoryview(vector) for vector in vectors],
-        chunk_count=len(vectors),
-        term_count=analysed.term_count,
-        languages=sorted(set(analysed.languages)),
-    )
+    for start in range(0, len(vectors), _STATEMENT_ROWS_MAX):
+        batch = vectors[start : start + _STATEMENT_ROWS_MAX]
+        first = chunk_no_first + start
+        await tx.execute(
+            _QUERIES["add_embeddings"],
+            generation_id=generation_id,
+            chunk_nos=list(range(first, first + len(batch))),
+            input_sha256s=list(input_sha256s[start : start + _STATEMENT_ROWS_MAX]),
+            # The driver takes an array in a list for a second dimension, but not a memoryview.
+            embeddings=[memoryview(vector) for vector in batch],
+            chunk_count=len(batch),
+            term_count=sum(terms.length for terms in analysed.chunks[start : start + _STATEMENT_ROWS_MAX]),
+            languages=sorted(set(analysed.languages)),
+        )
 
 
 async def retire(tx: WriteTx, generation_id: UUID, *, store_id: UUID, version_id: UUID) -> Retired:
