@@ -1,8 +1,10 @@
 # Every door of the project. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
+VENV_BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all:
+PIP_INSTALL_BENCH := $(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help install up down demo test test-deep check bench bench-quality lock clean
 
@@ -23,6 +25,15 @@ $(VENV)/.test: $(VENV)/.runtime requirements/test.txt
 
 $(VENV)/.dev: $(VENV)/.test requirements/dev.txt
 	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+# The peers of the benchmarks, with our package beside them so that they embed with the same model.
+$(VENV_BENCH)/.peers: bench/requirements/peers.txt requirements/binaries.txt pyproject.toml
+	@$(PYTHON) tools/bare_machine.py $(VENV_BENCH)
+	@echo "installing the peers of the benchmarks into $(VENV_BENCH) (once; some minutes)"
+	@$(PIP_INSTALL_BENCH) --require-hashes --only-binary=:all: -r bench/requirements/peers.txt
+	@$(PIP_INSTALL_BENCH) --require-hashes --only-binary=:all: --no-deps -r requirements/binaries.txt
+	@$(PIP_INSTALL_BENCH) --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 install: $(VENV)/.runtime ## install what `make up` needs
@@ -49,8 +60,11 @@ check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
 	@$(BIN)/basedpyright
 	@$(BIN)/python -m tools.check_house
 
+bench-quality: $(VENV)/.test $(VENV_BENCH)/.peers ## nDCG@10 of both legs and the hybrid on judged sets, beside bm25s
+	@$(BIN)/python -m bench.quality
+
 lock: ## compile the pins of requirements/ again (needs uv)
 	@cd requirements && sh ./lock.sh
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_BENCH) .pytest_cache .ruff_cache .hypothesis

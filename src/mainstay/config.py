@@ -17,9 +17,12 @@ class InvalidConfiguration(MainstayError):
 
 
 class Settings(BaseSettings):
-    """What can be set from outside. Every field reads the environment variable of its alias."""
+    """What can be set from outside. Every field reads the environment variable of its alias, and no other.
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    Fields are not filled by their names: `home` would be read from HOME, and `port` from whatever PORT means here.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore")
 
     home: Path = Field(default=Path("~/.mainstay"), validation_alias="MAINSTAY_HOME")
     """The folder of everything one machine keeps: keys, uploads, models, logs, the database."""
@@ -74,7 +77,7 @@ def load_settings(**given: object) -> Settings:
     Raises InvalidConfiguration with one sentence.
     """
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
+        settings = Settings(**{_variable(name): value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -82,3 +85,9 @@ def load_settings(**given: object) -> Settings:
     if settings.model_url and not settings.model_name:
         raise InvalidConfiguration("MAINSTAY_MODEL_URL is set but MAINSTAY_MODEL_NAME is not: name the model to call.")
     return settings
+
+
+def _variable(field: str) -> str:
+    """Return the environment variable of a field, by which it is given in code too."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
