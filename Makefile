@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all:
 PIP_INSTALL_BENCH := $(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install up down demo test test-deep check bench bench-quality lock clean
+.PHONY: help install up down demo test test-deep check bench bench-answers bench-footprint bench-quality lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,15 @@ check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/basedpyright
 	@$(BIN)/python -m tools.check_house
+
+bench: $(VENV)/.test $(VENV_BENCH)/.peers ## speed beside LlamaIndex, Chroma and a hand-written route; about ten minutes
+	@$(BIN)/python -m bench
+
+bench-answers: $(VENV)/.test ## right and wrong answers and refusals on the judged questions
+	@$(BIN)/python -m bench.answers
+
+bench-footprint: $(VENV)/.runtime ## seconds to the second start, and idle memory
+	@$(BIN)/python bench/footprint.py
 
 bench-quality: $(VENV)/.test $(VENV_BENCH)/.peers ## nDCG@10 of both legs and the hybrid on judged sets, beside bm25s
 	@$(BIN)/python -m bench.quality

@@ -104,6 +104,8 @@ def peers_missing() -> str | None:
 
 def versions(python: Path, packages: Sequence[str]) -> str:
     """Return the versions of packages in another environment, in one line."""
-    code = "import sys; from importlib.metadata import version; print(', '.join(f'{p} {version(p)}' for p in sys.argv[1:]))"
+    code = (
+        "import sys; from importlib.metadata import version;print(', '.join(f'{p} {version(p)}' for p in sys.argv[1:]))"
+    )
     done = subprocess.run([python, "-c", code, *packages], check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.strip()

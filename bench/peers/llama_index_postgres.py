@@ -90,7 +90,7 @@ class LlamaIndexOnPostgres:
         read = {document.metadata["file_path"] for document in found}
         return {"store": "", "documents": len(read), "failed": len(paths) - len(read)}
 
-    def embed_only(self, store: str) -> Mapping[str, object]:  # noqa: ARG002  (the answer is of the last ingest)
+    def embed_only(self, store: str) -> Mapping[str, object]:
         """Embed again what the last ingest embedded, and do nothing else."""
         return self._model.embed_again()
 
