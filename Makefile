@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all:
 PIP_INSTALL_BENCH := $(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install up down demo test test-deep check bench bench-answers bench-footprint bench-quality lock clean
+.PHONY: help install up down demo test test-deep check bench bench-answers bench-footprint bench-golden bench-quality lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ bench: $(VENV)/.test $(VENV_BENCH)/.peers ## speed beside LlamaIndex, Chroma and
 
 bench-answers: $(VENV)/.test ## right and wrong answers and refusals on the judged questions
 	@$(BIN)/python -m bench.answers
+
+bench-golden: $(VENV)/.runtime ## the golden questions of the samples, asked of the running system
+	@$(BIN)/python -m bench.golden
 
 bench-footprint: $(VENV)/.runtime ## seconds to the second start, and idle memory
 	@$(BIN)/python bench/footprint.py

@@ -59,8 +59,9 @@ async def test_sigterm_hands_unfinished_jobs_back_at_once(lab: Lab) -> None:
 
 
 async def test_sigterm_lets_a_running_job_end_and_takes_no_other(lab: Lab) -> None:
+    """The worker has one slot, which is free again only after it was told to stop."""
     held = await lab.enqueue(lab.kind("hold"))
-    child = await lab.child(replace(QUICK, lease_s=60.0, drain_s=20.0))
+    child = await lab.child(replace(QUICK, concurrency=1, lease_s=60.0, drain_s=60.0))
     await child.hears("started")
     child.signal(signal.SIGTERM)
     later = await lab.enqueue(lab.kind())
