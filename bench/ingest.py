@@ -1,7 +1,7 @@
 """`python -m bench.ingest`: ingest of the same files with the same embedding model, beside two peers (F.I1).
 
 Each system runs in a process of its own with the model loaded. Rounds take turns, each into a fresh store, so that a
-busy machine disturbs all alike; the first is thrown away, and ratios are medians of the ratios of each round. Right
+busy machine disturbs all alike, after a small one that warms up; ratios are medians of the ratios of each round. Right
 after each ingest the system embeds the same chunks once more and does nothing else: that is the embed-only rate.
 Processor time is that of the system's process and all its children and threads, and of all processes of PostgreSQL
 meanwhile. Mainstay ingests as its worker does (upload into the blob store, job, parser child, chunks, dedupe,
@@ -24,6 +24,7 @@ from bench.postgres import MODELS, create_database, postmaster, production_clust
 from mainstay.platform.postgres.embedded import EmbeddedCluster
 
 ROUNDS = 3
+WARM_UP_FILES = 12
 PEERS = ("llama-index-core", "llama-index-vector-stores-postgres", "chromadb")
 
 
@@ -153,7 +154,7 @@ def run(chosen: Sample, rounds: int) -> list[Figure]:
         contenders = open_contenders(stack, cluster, folder)
         server = postmaster(cluster)
         for contender in contenders:
-            measure(contender, server, chosen.files)
+            measure(contender, server, chosen.first(WARM_UP_FILES).files)
         found: dict[str, list[Round]] = {contender.name: [] for contender in contenders}
         for number in range(rounds):
             turn = number % len(contenders)

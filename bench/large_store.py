@@ -5,13 +5,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Self
 from uuid import UUID
 
 import asyncpg
 import numpy as np
 
 from bench.chunk_texts import chunk_texts
-from bench.process_cpu import tree_cpu_s
+from bench.process_cpu import thread_cpu_s
 from bench.running import RunningSystem
 from mainstay.control.access import service as access
 from mainstay.control.gateway.models import Vectors
@@ -19,12 +20,17 @@ from mainstay.control.gateway.providers.minilm import MiniLm
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import service
-from mainstay.platform.postgres import Database, Scope
+from mainstay.knowledge.retrieval.store import Vector
+from mainstay.platform.postgres import Database, PoolLimits, Scope
+from mainstay.platform.postgres.queries import parse_queries
 from tests.support.retrieval import add_document_version, make_store
 
 CHUNKS_PER_DOCUMENT = 50
 _QUERY_WORDS = 8
 _QUIET_DEADLINE_S = 120.0
+_BACKEND = parse_queries(
+    "-- name: find_backend\n-- The process of this session.\nSELECT pg_backend_pid()", origin="bench"
+)["find_backend"]
 _BUSY = "SELECT count(*) FROM mainstay.jobs WHERE state IN ('queued', 'running')"
 
 
@@ -86,22 +92,48 @@ async def _add_document(
         await service.index_version(tx, store_id, document_id, version_id, chunks, vectors, embedding_model=MiniLm.name)
 
 
-async def loop_searches(url: str, store: LargeStore, vectors: Vectors, postmaster: int, *, limit: int) -> LoopCost:
-    """Search once for each question through our own transactions, one after the other, as the role of `url`.
+async def loop_searches(
+    urls: Sequence[str], store: LargeStore, vectors: Vectors, *, limit: int, turns: int
+) -> list[LoopCost]:
+    """Search for each question through our own transactions, once as the role of each URL in turn.
 
-    With the address of a superuser the same statements run without row security.
+    With the address of a superuser the same statements run without row security. The first turn warms up.
     """
-    database = await Database.connect(url)
-    try:
-        for measured in (False, True):
-            before, before_postgres = time.process_time(), tree_cpu_s(postmaster)
-            for question, vector in zip(store.questions, vectors, strict=True):
-                async with database.read(store.scope) as tx:
-                    found = await service.search(tx, store_id=store.id, query=question, vector=vector, limit=limit)
-                assert found.passages, f"nothing was found for '{question}'"
-            spent = time.process_time() - before, tree_cpu_s(postmaster) - before_postgres
-            if measured:
-                return LoopCost(*(seconds * 1000 / len(store.questions) for seconds in spent))
-    finally:
-        await database.close()
-    raise AssertionError("the second turn returns")
+    sessions = [await _Session.open(url) for url in urls]
+    for turn in range(turns + 1):
+        for question, vector in zip(store.questions, vectors, strict=True):
+            for session in sessions:
+                await session.search(store, question, vector, limit, measured=turn > 0)
+    for session in sessions:
+        await session.database.close()
+    return [session.cost() for session in sessions]
+
+
+class _Session:
+    """One connection, the process behind it, and what its searches have taken."""
+
+    def __init__(self, database: Database, backend: int) -> None:
+        self.database = database
+        self._backend = backend
+        self._searches = 0
+        self._client_s = 0.0
+        self._backend_s = 0.0
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        database = await Database.connect(url, PoolLimits(connections_max=1))
+        async with database.keyhole() as tx:
+            return cls(database, await tx.fetch_value(_BACKEND))
+
+    async def search(self, store: LargeStore, question: str, vector: Vector, limit: int, *, measured: bool) -> None:
+        before, before_backend = time.process_time(), thread_cpu_s(self._backend)
+        async with self.database.read(store.scope) as tx:
+            found = await service.search(tx, store_id=store.id, query=question, vector=vector, limit=limit)
+        assert found.passages, f"nothing was found for '{question}'"
+        if measured:
+            self._searches += 1
+            self._client_s += time.process_time() - before
+            self._backend_s += thread_cpu_s(self._backend) - before_backend
+
+    def cost(self) -> LoopCost:
+        return LoopCost(self._client_s * 1000 / self._searches, self._backend_s * 1000 / self._searches)

@@ -11,3 +11,5 @@ compile runtime.in -o runtime.txt
 compile -c runtime.txt test.in -o test.txt
 compile -c test.txt dev.in -o dev.txt
 compile --no-deps binaries.in -o binaries.txt
+# pip finds the pin of a package that is asked for with an extra only where the pin names the extra.
+compile --no-strip-extras -c runtime.txt ../bench/requirements/peers.in -o ../bench/requirements/peers.txt

@@ -19,7 +19,7 @@ PAIR_GAIN_MIN = 0.15
 # A remnant of fewer words between two markers is read with the sentence that it ends.
 CLAIM_WORDS_MIN = 3
 CLAIM_CHARS_MAX = 1_000
-_WEIGHTS = {"word": 1.0, "name": 2.0, "number": 2.0}
+_WEIGHTS = {"word": 1.0, "noun": 1.5, "name": 2.0, "number": 2.0}
 
 _MARKER = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;，、]\s*\d{1,3})*)\s*[\]】]")
 _MARKER_CHARS_MAX = 60

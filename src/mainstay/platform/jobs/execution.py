@@ -92,6 +92,15 @@ class Execution:
 
     async def _record(self, verdict: Verdict) -> str:
         """Write the verdict down, for as long as it takes the database to come back, and return it as a label."""
+        match verdict:
+            case Returned(committed=True):
+                return "succeeded"
+            case LeaveAlone():
+                return "lease_lost"
+            case _:
+                return await self._write_persistently(verdict)
+
+    async def _write_persistently(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
         try:
             async for attempt in stamina.retry_context(
                 on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
@@ -105,19 +114,16 @@ class Execution:
             log.exception("job.unrecorded")
         return "unrecorded"
 
-    async def _write(self, verdict: Verdict) -> str:
+    async def _write(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
         lease, scope = self.job.lease, self.job.lease.scope
         match verdict:
-            case LeaveAlone():
-                return "lease_lost"
             case HandBack():
                 async with self._database.keyhole() as tx:
                     await store.hand_back(tx, [lease], [self._handler.kind.queue])
                 return "handed_back"
             case Returned():
-                if not verdict.committed:
-                    async with self._database.write(scope) as tx:
-                        await store.finish(tx, lease)
+                async with self._database.write(scope) as tx:
+                    await store.finish(tx, lease)
                 return "succeeded"
             case TryAgain():
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)

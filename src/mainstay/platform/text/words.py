@@ -14,16 +14,22 @@ from typing import Literal
 KEY_CHARS = 6
 CACHED_WORDS_MAX = 50_000
 
-WordKind = Literal["word", "name", "number"]
+WordKind = Literal["word", "noun", "name", "number"]
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]+|\d(?:[\d.,]*\d)?|[^\W\d_{_CJK}]+(?:['’][^\W\d_{_CJK}]+)?")
 _IS_CJK = re.compile(f"[{_CJK}]")
 _GROUP_SEPARATOR = re.compile(r"[.,](?=\d{3}(?:\D|$))")
 
-_LANGUAGE = re.compile(r"^(?:#.*|\[[a-z]{2}\])$", re.MULTILINE)
-_LISTED = files("mainstay.platform.text").joinpath("function_words.txt").read_text("utf-8")
-_FUNCTION_WORDS = frozenset(_LANGUAGE.sub("", _LISTED).split())
+_SECTIONS = re.split(
+    r"^\[([a-z]{2})\]$",
+    files("mainstay.platform.text").joinpath("function_words.txt").read_text("utf-8"),
+    flags=re.MULTILINE,
+)[1:]
+_LISTED = {language: frozenset(words.split()) for language, words in zip(_SECTIONS[::2], _SECTIONS[1::2], strict=True)}
+_FUNCTION_WORDS = frozenset[str]().union(*_LISTED.values())
+# Words of German that no other listed language has: where they stand, a capital letter does not mean a name.
+_GERMAN = _LISTED["de"].difference(*(words for language, words in _LISTED.items() if language != "de"))
 # Small numbers are written out as often as not: "two years" and "2 years" are the same.
 _WRITTEN_NUMBERS = {
     word: str(number)
@@ -41,7 +47,7 @@ _WITHOUT_FUNCTION_SIGNS = str.maketrans(dict.fromkeys(_FUNCTION_SIGNS, " "))
 class Word:
     """One word by its `key`, under which its other forms are found too, and what it is.
 
-    A name is a capitalised word that does not begin its text; German makes every noun look like one.
+    A capitalised word that does not begin its text is a name; in German, which writes all nouns so, it is a noun.
     """
 
     key: str
@@ -53,7 +59,9 @@ def content_words(text: str) -> tuple[Word, ...]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     words: list[Word] = []
-    for token in _TOKEN.finditer(text):
+    tokens = list(_TOKEN.finditer(text))
+    capitalised: WordKind = "noun" if any(token.group().casefold() in _GERMAN for token in tokens) else "name"
+    for token in tokens:
         raw = token.group()
         if raw[0].isdigit():
             words.append(Word(_GROUP_SEPARATOR.sub("", raw), "number"))
@@ -62,7 +70,7 @@ def content_words(text: str) -> tuple[Word, ...]:
         else:
             key = _key(raw)
             if key is not None:
-                words.append(Word(key, "name" if raw[0].isupper() and token.start() > 0 else "word"))
+                words.append(Word(key, capitalised if raw[0].isupper() and token.start() > 0 else "word"))
     return tuple(words)
 
 

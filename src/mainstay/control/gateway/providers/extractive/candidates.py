@@ -13,7 +13,7 @@ SHORT_WORDS_MAX = 3
 
 # What a question names and numbers decides whether a text is about the same thing: a manual of another product has
 # all the other words.
-_KIND_WEIGHTS = {"word": 1.0, "name": 2.0, "number": 1.5}
+_KIND_WEIGHTS = {"word": 1.0, "noun": 1.5, "name": 2.0, "number": 1.5}
 _QUESTION_MARKS = ("?", "？")
 
 
