@@ -95,7 +95,12 @@ async def test_merges_pack_many_versions_into_one_segment(database: Database, te
     store_id = await new_store(database, tenant)
     added = [await add(database, tenant, store_id, [f"tide number{index}", "moon"]) for index in range(20)]
     before = await look(database, tenant, store_id, "tide number7 moon", limit=40)
-    assert await merge_all(database, tenant, store_id) >= 2
+    # A worker of another test may take the merge job first; what counts is what is left.
+    await merge_all(database, tenant, store_id)
+    async with database.read(tenant.admin) as tx:
+        generation = await store.find_generation(tx, store_id)
+        assert generation is not None
+        assert len(await store.list_segments(tx, generation.id)) <= len(added) // 2
     after = await look(database, tenant, store_id, "tide number7 moon", limit=40)
     assert [(one.text, one.fused_score) for one in after.passages] == [
         (one.text, one.fused_score) for one in before.passages
