@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstay.knowledge.retrieval import fusion, service
+from mainstay.knowledge.retrieval import fusion, service, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
 from mainstay.knowledge.retrieval.models import Filter, Found
 from mainstay.platform.postgres import Database
