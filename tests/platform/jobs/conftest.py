@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -106,9 +106,3 @@ async def lab(
 ) -> AsyncIterator[Lab]:
     async with AsyncExitStack() as stack:
         yield Lab(database, tenant, jobs_table, queue, database_urls.app, stack)
-
-
-def only(items: Iterable[UUID]) -> UUID:
-    """Return the one item there is."""
-    (item,) = items
-    return item

@@ -1,5 +1,6 @@
 """Jobs: work that outlives a request, done at least once with its effect kept once. models.py tells how."""
 
+from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
 from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
 from mainstay.platform.jobs.limits import WorkerLimits
@@ -25,4 +26,5 @@ __all__ = [
     "Worker",
     "WorkerLimits",
     "enqueue",
+    "measure_depth",
 ]

@@ -14,6 +14,7 @@ import structlog
 from mainstay.kernel.errors import Unavailable
 from mainstay.platform.jobs import metrics, store
 from mainstay.platform.jobs.burial import bury_due
+from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat, wait_for
 from mainstay.platform.jobs.execution import Execution
 from mainstay.platform.jobs.limits import WorkerLimits
@@ -178,14 +179,7 @@ class Worker:
         await bury_due(self._database, self._registry, self._limits)
 
     async def _measure(self) -> None:
-        async with self._database.keyhole() as tx:
-            depths = {(depth.queue, depth.state): depth for depth in await store.count(tx)}
-        for queue in {*self._registry.queues, *(queue for queue, _ in depths)}:
-            for state in ("queued", "running", "failed"):
-                found = depths.get((queue, state))
-                metrics.DEPTH.labels(queue, state).set(found.jobs if found else 0)
-            waiting = depths.get((queue, "queued"))
-            metrics.OLDEST_S.labels(queue).set(waiting.oldest_due_s if waiting else 0)
+        await measure_depth(self._database, self._registry.queues)
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
