@@ -43,7 +43,8 @@ SELECT r.rolname AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolrepl
 async def require_safe_role(url: str) -> None:
     """Raise UnsafeDatabase with one sentence unless `url` is a role that row security binds (goal S.T7)."""
     try:
-        connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
+        # Without prepared statements, so that a pooler may stand between.
+        connection = await asyncpg.connect(url, timeout=10, command_timeout=10, statement_cache_size=0)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise UnsafeDatabase(
             f"Cannot connect to the database ({error or type(error).__name__}):"
