@@ -130,8 +130,9 @@ def _require_url(settings: Settings) -> str:
 
 
 async def _open_database(stack: AsyncExitStack, settings: Settings, process: str, connections_max: int) -> Database:
-    url, scope_key = _require_url(settings), open_scope_key(settings)
+    url = _require_url(settings)
     await require_safe_role(url)
+    scope_key = open_scope_key(settings)
     await wait_until_migrated(url, migrations(), scope_key=scope_key, deadline_s=MIGRATED_DEADLINE_S)
     limits = PoolLimits(connections_max=connections_max, pooled=settings.database_pooled)
     database = await Database.connect(url, limits, scope_key=scope_key, application=f"mainstay-{process}")

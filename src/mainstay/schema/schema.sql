@@ -804,6 +804,15 @@ ALTER ROUTINE keyhole.take_burials(text[],integer,interval) OWNER TO mainstay_ke
 REVOKE ALL ON ROUTINE keyhole.take_burials(text[],integer,interval) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.take_burials(text[],integer,interval) TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION mainstay.claimed_tenant()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (split_part(current_setting('mainstay.scope'::text), '.'::text, 2))::uuid;
+REVOKE ALL ON ROUTINE mainstay.claimed_tenant() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_keyhole;
+GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION mainstay.current_principal()
  RETURNS uuid
  LANGUAGE sql
@@ -822,15 +831,6 @@ REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
 
-CREATE OR REPLACE FUNCTION mainstay.has_scope()
- RETURNS boolean
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN ((split_part(current_setting('mainstay.scope'::text), '.'::text, 2))::uuid IS NOT NULL);
-REVOKE ALL ON ROUTINE mainstay.has_scope() FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE mainstay.has_scope() TO mainstay_keyhole;
-GRANT EXECUTE ON ROUTINE mainstay.has_scope() TO mainstay_runtime;
-
 CREATE OR REPLACE PROCEDURE mainstay.open_keyhole(IN signature regprocedure)
  LANGUAGE plpgsql
 AS $procedure$
@@ -845,7 +845,7 @@ CREATE OR REPLACE PROCEDURE mainstay.protect(IN relation regclass, IN rights tex
  LANGUAGE plpgsql
 AS $procedure$
 DECLARE
-    rule text := 'mainstay.has_scope() AND tenant_id = (SELECT mainstay.current_tenant())';
+    rule text := 'tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())';
 BEGIN
     IF owned THEN
         rule := rule || ' AND (visibility = ''tenant'' OR owner_id = (SELECT mainstay.current_principal())'
@@ -882,8 +882,8 @@ GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_runtime;
 ALTER TABLE mainstay.answer_passages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.answer_passages
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
 
 ALTER TABLE mainstay.answers ENABLE ROW LEVEL SECURITY;
@@ -891,8 +891,8 @@ ALTER TABLE mainstay.answers FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.answers FOR SELECT TO mainstay_keyhole
     USING (true);
 CREATE POLICY tenant ON mainstay.answers
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.answers TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, owner_id, state, deadline_at) ON mainstay.answers TO mainstay_keyhole;
 
@@ -901,8 +901,8 @@ ALTER TABLE mainstay.api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.api_keys FOR SELECT TO mainstay_keyhole
     USING (true);
 CREATE POLICY tenant ON mainstay.api_keys
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.api_keys TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, principal_id, prefix, secret_sha256, role, expires_at, revoked_at) ON mainstay.api_keys TO mainstay_keyhole;
 GRANT UPDATE (revoked_at) ON mainstay.api_keys TO mainstay_runtime;
@@ -910,8 +910,8 @@ GRANT UPDATE (revoked_at) ON mainstay.api_keys TO mainstay_runtime;
 ALTER TABLE mainstay.audit_entries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.audit_entries FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.audit_entries
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.audit_entries TO mainstay_runtime;
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON mainstay.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION mainstay.refuse_change();
 ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
@@ -919,74 +919,74 @@ ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE mainstay.chunk_counters ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.chunk_counters FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunk_counters
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.chunk_counters TO mainstay_runtime;
 
 ALTER TABLE mainstay.chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunks
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.citations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.citations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.citations
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
 
 ALTER TABLE mainstay.conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.conversations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.conversations
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT ON mainstay.conversations TO mainstay_runtime;
 
 ALTER TABLE mainstay.document_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.document_versions FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.document_versions
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.document_versions TO mainstay_runtime;
 
 ALTER TABLE mainstay.documents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.documents FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.documents
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.documents TO mainstay_runtime;
 GRANT UPDATE (version_current_id, attributes, deleted_at) ON mainstay.documents TO mainstay_runtime;
 
 ALTER TABLE mainstay.embeddings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.embeddings FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.embeddings
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
 
 ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.files FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.files
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT ON mainstay.files TO mainstay_runtime;
 GRANT UPDATE (deleted_at) ON mainstay.files TO mainstay_runtime;
 
 ALTER TABLE mainstay.index_generations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.index_generations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_generations
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.index_generations TO mainstay_runtime;
 GRANT UPDATE (live, chunk_count, term_count_total, languages, embedding_sum) ON mainstay.index_generations TO mainstay_runtime;
 
 ALTER TABLE mainstay.index_segments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.index_segments FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_segments
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
 
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
@@ -995,8 +995,8 @@ CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
     USING (true)
     WITH CHECK (true);
 CREATE POLICY tenant ON mainstay.jobs
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error) ON mainstay.jobs TO mainstay_keyhole;
@@ -1007,29 +1007,29 @@ GRANT SELECT ON mainstay.migrations TO mainstay_runtime;
 ALTER TABLE mainstay.model_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.model_calls FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.model_calls
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
 
 ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.posting_blocks
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT DELETE, INSERT, SELECT ON mainstay.posting_blocks TO mainstay_runtime;
 
 ALTER TABLE mainstay.principals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.principals FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.principals
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
 
 ALTER TABLE mainstay.retired_chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.retired_chunks
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.scope_keys ENABLE ROW LEVEL SECURITY;
@@ -1040,8 +1040,8 @@ GRANT SELECT (id, inner_block, outer_block) ON mainstay.scope_keys TO mainstay_k
 ALTER TABLE mainstay.stores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.stores FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.stores
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT ON mainstay.stores TO mainstay_runtime;
 GRANT UPDATE (name, metadata, last_active_at, deleted_at) ON mainstay.stores TO mainstay_runtime;
 
@@ -1050,14 +1050,14 @@ ALTER TABLE mainstay.tenants FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.tenants FOR SELECT TO mainstay_keyhole
     USING (true);
 CREATE POLICY tenant ON mainstay.tenants
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT SELECT ON mainstay.tenants TO mainstay_runtime;
 GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;
 
 ALTER TABLE mainstay.version_texts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.version_texts FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.version_texts
-    USING ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK ((mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.version_texts TO mainstay_runtime;

@@ -41,19 +41,20 @@ CREATE OR REPLACE FUNCTION mainstay.sees_all() RETURNS boolean LANGUAGE sql STAB
 RETURN CASE WHEN keyhole.scope_is_signed() THEN split_part(current_setting('mainstay.scope'), '.', 4)
             ELSE 'no signed scope: ' || left(current_setting('mainstay.scope'), 4) END::boolean;
 
--- Whether there is a scope at all; an unset one, or what a transaction leaves of it, is an error.
-CREATE FUNCTION mainstay.has_scope() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
-RETURN split_part(current_setting('mainstay.scope'), '.', 2)::uuid IS NOT NULL;
-REVOKE ALL ON FUNCTION mainstay.has_scope FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mainstay.has_scope TO mainstay_runtime, mainstay_keyhole;
+-- The tenant of a scope whose signature is not proved. An unset one, or what a transaction leaves of it, is an error.
+CREATE FUNCTION mainstay.claimed_tenant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+RETURN split_part(current_setting('mainstay.scope'), '.', 2)::uuid;
+REVOKE ALL ON FUNCTION mainstay.claimed_tenant FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mainstay.claimed_tenant TO mainstay_runtime, mainstay_keyhole;
 
--- As before, but that there is a scope is asked before the first row is looked for, so that a statement without one
--- fails also where it would find nothing; and the other functions stand in sub-selects: those are asked once for a
--- statement and not once for a row or a turn of a loop, since to prove a signature takes some ten microseconds.
+-- As before, but the functions that prove a signature, which takes some ten microseconds, stand in sub-selects: they
+-- are asked once for a statement, and not once for a row or a turn of a loop. The planner does not look into these,
+-- so the claimed tenant stands beside them: to estimate how many rows have it, the planner asks for it, and a statement
+-- without a scope fails also where it would look at no row.
 CREATE OR REPLACE PROCEDURE mainstay.protect(relation regclass, rights text, owned boolean DEFAULT false)
 LANGUAGE plpgsql AS $$
 DECLARE
-    rule text := 'mainstay.has_scope() AND tenant_id = (SELECT mainstay.current_tenant())';
+    rule text := 'tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())';
 BEGIN
     IF owned THEN
         rule := rule || ' AND (visibility = ''tenant'' OR owner_id = (SELECT mainstay.current_principal())'

@@ -11,7 +11,7 @@ ALTER TABLE mainstay.planted OWNER TO {owner};
 CALL mainstay.protect('mainstay.planted', 'select, insert');
 """
 
-_OF_TENANT = "mainstay.has_scope() AND tenant_id = (SELECT mainstay.current_tenant())"
+_OF_TENANT = "tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())"
 _FUNCTION = "LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp BEGIN ATOMIC"
 
 _PARENT = (

@@ -6,7 +6,9 @@ from mainstay.platform.postgres.catalogue.classes import Problem, tenant_tables
 from mainstay.platform.postgres.catalogue.facts import PUBLIC, Facts, Policy, Relation
 from mainstay.schema.declared import Declared
 
-_OF_TENANT = "mainstay.has_scope() AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))"
+_OF_TENANT = (
+    "(tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))"
+)
 OF_TENANT = f"({_OF_TENANT})"
 OF_OWNER = (
     f"({_OF_TENANT} AND ((visibility = 'tenant'::text)"
