@@ -109,9 +109,7 @@ async def test_client_that_leaves_before_the_first_byte_leaves_a_settled_answer(
     database: Database, tenant: TestTenant
 ) -> None:
     async with asking(database, tenant) as (ask, _):
-        encoded = ResponseStream(with_results=False, metadata=None).encode(
-            ask.events(caller_of(tenant), QUESTION, ASSISTANT)
-        )
+        encoded = ResponseStream(with_results=False).encode(ask.events(caller_of(tenant), QUESTION, ASSISTANT))
         response = await EventStream.begun(encoded)
 
         async def gone() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from asyncpg import UniqueViolationError as UniqueViolation
 
 from mainstay.platform.postgres.database import Database, PoolLimits
+from mainstay.platform.postgres.pages import fetch_page
 from mainstay.platform.postgres.queries import Query, load_queries
 from mainstay.platform.postgres.transactions import (
     KeyholeTx,
@@ -25,6 +26,7 @@ __all__ = [
     "Scope",
     "UniqueViolation",
     "WriteTx",
+    "fetch_page",
     "load_queries",
     "outside_transaction",
 ]
