@@ -3,6 +3,9 @@
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
+from mainstay.kernel.ids import decode_id, new_id
+from mainstay.platform.postgres import Scope
+from mainstay.platform.postgres.queries import parse_queries
 from tests.support.system import Member, TestSystem
 
 MODEL = "assistant/default"
@@ -82,13 +85,33 @@ async def test_answer_cut_by_the_limit_says_so(client: AsyncOpenAI) -> None:
     assert reasons[-1] == "length"
 
 
-async def test_deleted_answer_is_gone_with_its_words(client: AsyncOpenAI, member: Member) -> None:
+_WORDS = parse_queries(
+    """
+-- name: words
+-- How much text of an answer, its passages and its quotes is kept.
+SELECT length(a.question) + length(a.answer)
+       + coalesce((SELECT sum(length(p.passage)) FROM mainstay.answer_passages p WHERE p.answer_id = a.id), 0)
+       + coalesce((SELECT sum(length(c.quote)) FROM mainstay.citations c WHERE c.answer_id = a.id), 0)
+  FROM mainstay.answers a WHERE a.tenant_id = :tenant_id AND a.id = :id
+""",
+    origin="tests",
+)["words"]
+
+
+async def words_kept(system: TestSystem, member: Member, answer_id: str) -> int:
+    async with system.owner.read(Scope(member.tenant_id, new_id(), sees_all=True)) as tx:  # type: ignore[arg-type]
+        return await tx.fetch_value(_WORDS, id=decode_id("resp_", answer_id))
+
+
+async def test_deleted_answer_is_gone_with_its_words(system: TestSystem, client: AsyncOpenAI, member: Member) -> None:
     first = await client.responses.create(model=MODEL, input=WINTER)
     second = await client.responses.create(
         model=MODEL, input="And for a single crossing?", previous_response_id=first.id
     )
     assert "4.20" in second.output_text, "the history has the ferry"
+    assert await words_kept(system, member, first.id) > len(WINTER) + len(first.output_text)
     await client.responses.delete(first.id)
+    assert await words_kept(system, member, first.id) == 0
 
     for gone in (client.responses.retrieve(first.id), client.responses.delete(first.id)):
         with pytest.raises(NotFoundError, match="No response found"):

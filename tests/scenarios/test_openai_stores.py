@@ -84,6 +84,21 @@ async def test_files_are_added_together(system: TestSystem) -> None:
     assert [row["target_id"] for row in audit["data"]] == [own.id, uploaded.id, batch.id]
 
 
+async def test_batch_is_found_in_its_store_alone(system: TestSystem) -> None:
+    admin = await system.member("owner")
+    owner, other = await system.member("customer", of=admin), await system.member("customer", of=admin)
+    uploaded = await owner.call("POST", "/v1/files", files={"file": ("a.txt", b"The ferry sails at noon.")})
+    store_id, other_store_id = await owner.make_store(), await other.make_store()
+    body = {"file_ids": [uploaded["id"]]}
+    batch = await owner.call("POST", f"/v1/vector_stores/{store_id}/file_batches", json=body)
+    assert (await owner.call("GET", f"/v1/vector_stores/{store_id}/file_batches/{batch['id']}"))["id"] == batch["id"]
+    own = f"/v1/vector_stores/{other_store_id}/file_batches"
+    for method, path in (("GET", ""), ("GET", "/files"), ("POST", "/cancel")):
+        await other.call(method, f"{own}/{batch['id']}{path}", status=404)
+    await other.call("POST", own, json=body, status=404)
+    await other.call("GET", f"/v1/vector_stores/{other_store_id}/files/{uploaded['id']}/content", status=404)
+
+
 async def test_batch_is_whole_or_not_at_all(system: TestSystem) -> None:
     client = system.openai(await system.member())
     store = await client.vector_stores.create(name="ferry")
