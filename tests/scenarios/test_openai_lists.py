@@ -103,7 +103,7 @@ async def test_official_client_pages_through_a_store_in_which_a_file_stands_more
     assert (named.model_extra or {})["external_id"] == "document 5"
     for one in found:
         again = await client.vector_stores.files.retrieve(one.id, vector_store_id=store_id)
-        assert (again.model_extra or {})["document_id"] == (one.model_extra or {})["document_id"]
+        assert again == one
 
 
 async def test_list_goes_on_after_what_was_deleted_meanwhile(system: TestSystem) -> None:

@@ -197,7 +197,13 @@ SELECT d.id
 -- as that version stands. The newest document that stands as the file now comes first.
 SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
        v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
-       v.created_at, v.ready_at, false AS shadowed
+       v.created_at, v.ready_at,
+       EXISTS (SELECT FROM mainstay.document_versions w
+                 JOIN mainstay.documents e ON e.tenant_id = w.tenant_id AND e.id = w.document_id AND e.deleted_at IS NULL
+                WHERE w.tenant_id = :tenant_id AND w.file_id = v.file_id AND w.store_id = v.store_id
+                  AND w.document_id > v.document_id
+                  AND NOT EXISTS (SELECT FROM mainstay.document_versions n WHERE n.tenant_id = :tenant_id
+                                     AND n.document_id = w.document_id AND n.number > w.number)) AS shadowed
   FROM mainstay.document_versions v
   JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id AND d.deleted_at IS NULL
   JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
