@@ -7,6 +7,7 @@ something; and every operation of the API must stand in the table, so that a new
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -49,6 +50,14 @@ def _search_tool(things: Things) -> list[dict[str, Any]]:
     return [{"type": "file_search", "vector_store_ids": [things.store_id]}]
 
 
+def _digest(things: Things) -> dict[str, str]:
+    return {"external_id": things.file_id, "sha256": sha256(_text(things.canary).encode()).hexdigest()}
+
+
+def _text(canary: str) -> str:
+    return f"The code of {canary} is {canary}-secret."
+
+
 def _ask(things: Things, **fields: object) -> dict[str, Any]:
     return {"json": {"input": f"What is the code of {things.canary}?", **fields}}
 
@@ -70,6 +79,9 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     ],
     "GET /v1/vector_stores/{store_id}/files/{file_id}": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {})
+    ],
+    "POST /v1/vector_stores/{store_id}/known_files": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/known_files", {"json": {"files": [_digest(t)]}})
     ],
     "POST /v1/vector_stores/{store_id}/search": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/search", {"json": {"query": t.canary}})
@@ -134,7 +146,7 @@ async def _things(member: Member, *, beside: bool) -> Things:
             f"old-{canary}.txt", f"The older code of {canary} is seven.", store_id=await member.make_store(name)
         )
     store_id = await member.make_store(name)
-    added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
+    added = await member.add(f"{canary}.txt", _text(canary), store_id=store_id)
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
     return Things(canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"])
 

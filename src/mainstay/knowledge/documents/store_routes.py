@@ -13,6 +13,7 @@ from mainstay.knowledge.documents import service, versions
 from mainstay.knowledge.documents.models import VersionState
 from mainstay.knowledge.documents.schemas import (
     STATUSES,
+    KnownFilesQuery,
     StoreCreate,
     StoreFileCreate,
     StoreFileObject,
@@ -41,6 +42,7 @@ class StoreRoutes:
         router.add_api_route("/{store_id}/files", self.add_file, methods=["POST"], summary="Add a file")
         router.add_api_route("/{store_id}/files", self.list_files, methods=["GET"], summary="List files")
         router.add_api_route("/{store_id}/files/{file_id}", self.read_file, methods=["GET"], summary="Read a file")
+        router.add_api_route("/{store_id}/known_files", self.find_known, methods=["POST"], summary="Find known files")
         return router
 
     async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
@@ -116,6 +118,14 @@ class StoreRoutes:
             page = await versions.page(tx, decode_id("vs_", store_id), request, states=states or None)
         files = [StoreFileObject.of(document) for document in page.rows]
         return ListObject[StoreFileObject].of(files, has_more=page.has_more)
+
+    async def find_known(self, caller: Reader, store_id: str, body: KnownFilesQuery) -> ListObject[StoreFileObject]:
+        """Name the files whose content the store has already as the newest of their document; they need no upload."""
+        digests = [(file.external_id, bytes.fromhex(file.sha256)) for file in body.files]
+        async with self._database.read(caller.scope) as tx:
+            known = await versions.find_known(tx, decode_id("vs_", store_id), digests)
+        files = [StoreFileObject.of(document, unchanged=True) for document in known]
+        return ListObject[StoreFileObject].of(files, has_more=False)
 
     async def read_file(self, caller: Reader, store_id: str, file_id: str) -> StoreFileObject:
         """Read how a file of a store stands."""

@@ -39,8 +39,8 @@ def encode_bigints(numbers: Sequence[int] | NDArray[np.int64]) -> bytes:
 
 
 def decode_bigints(data: bytes) -> list[int]:
-    """Return the numbers of a binary `bigint[]` of one dimension without nulls."""
-    return np.frombuffer(data, dtype=_BIGINT_ELEMENT, offset=_ARRAY_HEADER.size)["value"].tolist()
+    """Return the numbers of a binary `bigint[]` of one dimension without nulls; an empty one has half a header."""
+    return np.frombuffer(data[_ARRAY_HEADER.size :], dtype=_BIGINT_ELEMENT)["value"].tolist()
 
 
 def decode_halfvec(data: bytes) -> NDArray[np.float32]:
