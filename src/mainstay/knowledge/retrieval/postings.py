@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstay.knowledge.retrieval.languages import DEFAULT_LANGUAGE, detect_language
-from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms, clusters_of
+from mainstay.knowledge.retrieval.languages import DEFAULT_LANGUAGE
+from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms, language_of, tokens_of
 
 KEY_BITS = 63
 # What keys, bounds and postings of a block may take, so that its row fits on a page of 8 KiB with the rest of it.
@@ -61,13 +61,17 @@ class Block:
     postings: Integers
 
 
+# The number of bits of a key that choose its bucket, and the blocks in the order of the index.
+Packed = tuple[int, Sequence[Block]]
+
+
 def analyse(texts: Sequence[str]) -> AnalysedChunks:
     """Return the terms of each text; one that does not show its language is taken to be in that of most others."""
-    clusters = [clusters_of(text) for text in texts]
-    shown = [detect_language(words) for words in clusters]
+    tokens = [tokens_of(text) for text in texts]
+    shown = [language_of(one) for one in tokens]
     common, _ = Counter(code for code in shown if code).most_common(1)[0] if any(shown) else (DEFAULT_LANGUAGE, 0)
     languages = [code or common for code in shown]
-    chunks = [chunk_terms(words, language) for words, language in zip(clusters, languages, strict=True)]
+    chunks = [chunk_terms(one, language) for one, language in zip(tokens, languages, strict=True)]
     return AnalysedChunks(chunks, languages)
 
 
@@ -111,8 +115,8 @@ def without(postings: Postings, chunk_nos: Sequence[int]) -> Postings:
     return Postings(postings.keys[kept], postings.postings[kept])
 
 
-def pack(postings: Postings) -> tuple[int, Sequence[Block]]:
-    """Return the blocks of a segment in the order of the index, and the number of key bits that choose a bucket."""
+def pack(postings: Postings) -> Packed:
+    """Return postings as the blocks of a segment."""
     order = np.lexsort((postings.postings, postings.keys))
     ordered = postings.keys[order]
     first = np.flatnonzero(np.diff(ordered, prepend=-1))

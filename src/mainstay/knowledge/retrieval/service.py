@@ -15,7 +15,7 @@ from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import fusion, merging, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
 from mainstay.knowledge.retrieval.models import MERGE, Filter, Found, Generation
-from mainstay.knowledge.retrieval.postings import analyse, number
+from mainstay.knowledge.retrieval.postings import analyse, number, pack
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.knowledge.retrieval.terms import query_words
 from mainstay.platform.jobs import enqueue
@@ -77,7 +77,8 @@ async def index_version(
     if generation is None:
         generation = await store.add_generation(tx, store_id, embedding_model=embedding_model, dimensions=dimensions)
     _require_same_model(generation, embedding_model, dimensions)
-    await store.add_chunks(
+    # The segment is packed while PostgreSQL writes the chunks.
+    adding = store.add_chunks(
         tx,
         store_id=store_id,
         document_id=document_id,
@@ -86,13 +87,14 @@ async def index_version(
         chunks=chunks,
         analysed=analysed,
     )
+    packed, _ = await asyncio.gather(asyncio.to_thread(lambda: pack(number(analysed.chunks, first))), adding)
     await store.add_segment(
         tx,
         generation.id,
         chunk_no_first=first,
         chunk_no_last=first + len(chunks) - 1,
         chunk_count=len(chunks),
-        postings=number(analysed.chunks, first),
+        packed=packed,
     )
     await store.add_embeddings(
         tx,

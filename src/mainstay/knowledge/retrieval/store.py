@@ -14,7 +14,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.fusion import CANDIDATES
 from mainstay.knowledge.retrieval.models import CutPassage, Generation, Retired, ScoredPassage, Segment
-from mainstay.knowledge.retrieval.postings import AnalysedChunks, Postings, pack, term_key, unpack, without
+from mainstay.knowledge.retrieval.postings import AnalysedChunks, Packed, pack, term_key, unpack, without
 from mainstay.knowledge.retrieval.terms import QueryWord
 from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
 from mainstay.platform.postgres.codecs import encode_halfvecs
@@ -147,10 +147,10 @@ async def add_chunks(
 
 
 async def add_segment(
-    tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, postings: Postings
+    tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, packed: Packed
 ) -> None:
-    """Store postings as a segment of their own."""
-    bucket_bits, blocks = await asyncio.to_thread(pack, postings)
+    """Store packed postings as a segment of their own."""
+    bucket_bits, blocks = packed
     await tx.execute(
         _QUERIES["insert_segment"],
         generation_id=generation_id,
@@ -242,10 +242,8 @@ async def merge(tx: WriteTx, generation_id: UUID, merged: Sequence[Segment]) -> 
     live = sum(segment.chunk_count for segment in merged) - len(retired)
     if live > 0:
         binary = [(row["keys"], row["bounds"], row["postings"]) for row in blocks]
-        postings = await asyncio.to_thread(lambda: without(unpack(binary), retired))
-        await add_segment(
-            tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, postings=postings
-        )
+        packed = await asyncio.to_thread(lambda: pack(without(unpack(binary), retired)))
+        await add_segment(tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, packed=packed)
 
 
 def _generation(row: Record) -> Generation:
