@@ -78,7 +78,8 @@ async def index_version(
         generation = await store.add_generation(tx, store_id, embedding_model=embedding_model, dimensions=dimensions)
     _require_same_model(generation, embedding_model, dimensions)
     # The segment is packed while PostgreSQL writes the chunks.
-    adding = store.add_chunks(
+    packing = asyncio.create_task(asyncio.to_thread(lambda: pack(number(analysed.chunks, first))))
+    await store.add_chunks(
         tx,
         store_id=store_id,
         document_id=document_id,
@@ -87,14 +88,13 @@ async def index_version(
         chunks=chunks,
         analysed=analysed,
     )
-    packed, _ = await asyncio.gather(asyncio.to_thread(lambda: pack(number(analysed.chunks, first))), adding)
     await store.add_segment(
         tx,
         generation.id,
         chunk_no_first=first,
         chunk_no_last=first + len(chunks) - 1,
         chunk_count=len(chunks),
-        packed=packed,
+        packed=await packing,
     )
     await store.add_embeddings(
         tx,
