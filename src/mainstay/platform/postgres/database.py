@@ -113,6 +113,19 @@ class Database:
         async with self._transaction("keyhole", "BEGIN") as connection:
             yield KeyholeTx(connection)
 
+    @asynccontextmanager
+    async def keyhole_statements(self) -> AsyncGenerator[KeyholeTx]:
+        """Open the keyhole without BEGIN: each statement is a transaction of its own, in one round trip.
+
+        For one that locks what other processes wait for: its locks end with it, whatever becomes of this process.
+        """
+        mark_transaction("keyhole")
+        try:
+            async with self._connection() as connection:
+                yield KeyholeTx(connection)
+        finally:
+            mark_transaction(None)
+
     async def current_role(self) -> str:
         """Return the name of the role that the connections have."""
         async with self._connection() as connection:
