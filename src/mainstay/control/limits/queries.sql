@@ -55,7 +55,12 @@ VALUES (:tenant_id, :subject_id, :requests_per_second, :requests_burst, :request
 -- Takes the limits of one key or principal away.
 DELETE FROM mainstay.request_caps WHERE tenant_id = :tenant_id AND subject_id = :subject_id;
 
+-- name: lock_unreached
+-- Locks the cap of a subject if nobody noted yet that it was reached in an hour.
+SELECT true FROM mainstay.request_caps
+ WHERE tenant_id = :tenant_id AND subject_id = :subject_id AND reached_hour IS DISTINCT FROM :hour
+   FOR UPDATE;
+
 -- name: mark_reached
--- Notes in which hour a cap was last reached, once an hour whichever process says so.
-UPDATE mainstay.request_caps SET reached_hour = :hour
- WHERE tenant_id = :tenant_id AND subject_id = :subject_id AND reached_hour IS DISTINCT FROM :hour;
+-- Notes in which hour a cap was last reached.
+UPDATE mainstay.request_caps SET reached_hour = :hour WHERE tenant_id = :tenant_id AND subject_id = :subject_id;

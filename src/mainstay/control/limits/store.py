@@ -104,4 +104,7 @@ async def delete_cap(tx: WriteTx, subject_id: UUID) -> int:
 
 async def mark_reached(tx: WriteTx, subject_id: UUID, hour: int) -> bool:
     """Note that the cap of a subject was reached in an hour; return whether nobody had noted it."""
-    return bool(await tx.execute(_QUERIES["mark_reached"], subject_id=subject_id, hour=hour))
+    if not await tx.fetch_value(_QUERIES["lock_unreached"], subject_id=subject_id, hour=hour):
+        return False
+    await tx.execute(_QUERIES["mark_reached"], subject_id=subject_id, hour=hour)
+    return True
