@@ -119,7 +119,8 @@ async def test_every_operation_of_the_api_refuses_a_key_that_has_nothing_left(sy
         if path not in PROBES
     ]
     assert len(operations) >= OPERATIONS_MIN
-    await cap_key(admin, stopped, {"requests_per_hour": 0})
+    await cap(admin, stopped, "key_id", {"requests_per_hour": 0})
+    await until_status(stopped.http, 429, path="/v1/models")
     answers = {
         f"{method} {path}": (await stopped.http.request(method, path)).status_code for method, path in operations
     }
@@ -128,14 +129,11 @@ async def test_every_operation_of_the_api_refuses_a_key_that_has_nothing_left(sy
     assert 429 not in {(await admin.http.request(method, path)).status_code for method, path in operations[:5]}
 
 
-async def cap_key(admin: Member, capped: Member, cap: dict[str, object]) -> str:
-    """Cap the principal of `capped`, of which the audit of its tenant tells the id; return that id."""
-    await capped.call("GET", "/v1/limits")
-    await capped.call("GET", "/v1/audit")
-    rows = (await admin.call("GET", "/v1/audit", params={"action": "audit.read", "limit": 100}))["data"]
-    principal_id = rows[0]["principal_id"]
-    await admin.call("PUT", f"/v1/limits/{principal_id}", json=cap)
-    return principal_id
+async def cap(admin: Member, capped: Member, field: str, values: dict[str, object]) -> str:
+    """Cap the key or the principal of `capped` as its admin would; return the id."""
+    outer_id = (await capped.call("GET", "/v1/limits"))[field]
+    await admin.call("PUT", f"/v1/limits/{outer_id}", json=values)
+    return outer_id
 
 
 @pytest.mark.parametrize("path", ["/", "/page/page.js", "/openapi.json", "/readyz", "/metrics", "/nowhere", "/things"])
@@ -217,11 +215,9 @@ async def test_response_tells_how_the_limits_stand(
 async def test_official_client_raises_its_own_error_and_does_not_wait_for_an_hour(system: TestSystem) -> None:
     admin = await system.member()
     capped = await system.member("service", of=admin)
-    async with system.owner.keyhole() as tx:
-        assert (await limits.plans(tx))[0].name == "free"
     client = system.openai(capped).with_options(max_retries=2)
     assert (await client.models.with_raw_response.list()).headers["x-ratelimit-limit-requests"]
-    await cap_of_key(system, capped, Limits(None, None, 0))
+    await cap(admin, capped, "key_id", {"requests_per_hour": 0})
     began = time.monotonic()
     with pytest.raises(openai.RateLimitError) as refused:
         while time.monotonic() - began < HOLDS_S + 1:
@@ -231,21 +227,6 @@ async def test_official_client_raises_its_own_error_and_does_not_wait_for_an_hou
     # With more than a minute to go the client is told not to try again, which it would do at once.
     wait_s = int(refused.value.response.headers["retry-after"])
     assert (refused.value.response.headers.get("x-should-retry") == "false") == (wait_s > 60)
-
-
-async def cap_of_key(system: TestSystem, member: Member, cap: Limits) -> None:
-    connection = await asyncpg.connect(system.settings.serving_url)
-    try:
-        prefix = member.key.split("_")[1]
-        row = await connection.fetchrow(
-            "SELECT tenant_id, key_id, principal_id FROM keyhole.find_key($1, sha256($2))", prefix, member.key.encode()
-        )
-    finally:
-        await connection.close()
-    from mainstay.platform.postgres import Scope  # noqa: PLC0415
-
-    async with system.owner.write(Scope(row["tenant_id"], row["principal_id"], sees_all=True)) as tx:
-        await limits.set_cap(tx, encode_id("key_", row["key_id"]), cap)
 
 
 async def test_cap_that_is_reached_stops_a_key_everywhere_and_is_audited_once(
@@ -370,22 +351,24 @@ async def test_row_that_somebody_holds_locked_refuses_in_time(
 async def test_caller_reads_what_holds_for_it(system: TestSystem) -> None:
     admin = await system.member(plan="team")
     capped = await system.member("service", of=admin)
-    principal_id = await cap_key(admin, await system.member("owner", of=admin), {"requests_per_hour": 77})
+    await cap(admin, capped, "principal_id", {"requests_per_hour": 77})
     found = await capped.call("GET", "/v1/limits")
     assert found["plan"] == "team"
     assert [(one["subject"], one["window"], one["limit"]) for one in found["data"]] == [
         ("tenant", "burst", 200),
         ("tenant", "hour", 50000),
+        ("principal", "hour", 77),
     ]
-    assert all(0 <= one["remaining"] <= one["limit"] for one in found["data"])
-    assert principal_id.startswith("usr_")
+    assert all(0 < one["remaining"] <= one["limit"] for one in found["data"])
+    assert len((await admin.call("GET", "/v1/limits"))["data"]) == 2
 
 
 async def test_caps_are_set_by_those_who_manage_keys_on_what_their_tenant_has(system: TestSystem) -> None:
     admin = await system.member()
     stranger = await system.member()
     customer = await system.member("customer", of=admin)
-    principal_id = await cap_key(admin, await system.member("owner", of=admin), {"requests_per_second": 2})
+    capped = await system.member("owner", of=admin)
+    principal_id = await cap(admin, capped, "principal_id", {"requests_per_second": 2})
     path = f"/v1/limits/{principal_id}"
     set_again = await admin.call("PUT", path, json={"requests_per_second": 2.5})
     assert (set_again["requests_per_second"], set_again["requests_burst"]) == (2.5, 2)

@@ -35,7 +35,7 @@ class LimitRoutes:
         standing = await self._admission.read(caller)
         async with self._database.read(caller.scope) as tx:
             plan = await service.plan_of_tenant(tx)
-        return LimitsObject.of(plan, standing)
+        return LimitsObject.of(caller, plan, standing)
 
     async def cap(self, caller: KeyKeeper, subject_id: str, body: CapUpdate) -> CapObject:
         """Give a key (`key_…`) or a principal (`usr_…`) limits of its own; it holds everywhere within a second."""

@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from mainstay.control.access.models import Caller
 from mainstay.control.limits.models import Limits, Quota, Standing, SubjectKind, Window
+from mainstay.kernel.ids import encode_id
 
 
 class QuotaObject(BaseModel):
@@ -13,7 +15,6 @@ class QuotaObject(BaseModel):
 
     object: Literal["limit"] = "limit"
     subject: SubjectKind
-    id: str
     window: Window
     limit: int
     requests_per_second: float | None
@@ -23,10 +24,8 @@ class QuotaObject(BaseModel):
     @classmethod
     def of(cls, quota: Quota) -> "QuotaObject":
         """Return the outer form of a quota."""
-        prefix = {"tenant": "ten_", "principal": "usr_", "key": "key_"}[quota.subject.kind]
         return cls(
             subject=quota.subject.kind,
-            id=prefix + quota.subject.id.hex,
             window=quota.window,
             limit=quota.limit,
             requests_per_second=quota.requests_per_second,
@@ -40,12 +39,19 @@ class LimitsObject(BaseModel):
 
     object: Literal["limits"] = "limits"
     plan: str | None
+    principal_id: str
+    key_id: str
     data: Sequence[QuotaObject]
 
     @classmethod
-    def of(cls, plan: str | None, standing: Standing) -> "LimitsObject":
+    def of(cls, caller: Caller, plan: str | None, standing: Standing) -> "LimitsObject":
         """Return the outer form of how a caller's limits stand."""
-        return cls(plan=plan, data=[QuotaObject.of(quota) for quota in standing.quotas])
+        return cls(
+            plan=plan,
+            principal_id=encode_id("usr_", caller.principal_id),
+            key_id=encode_id("key_", caller.key_id),
+            data=[QuotaObject.of(quota) for quota in standing.quotas],
+        )
 
 
 class CapUpdate(BaseModel):
