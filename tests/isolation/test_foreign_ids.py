@@ -28,6 +28,7 @@ class Things:
     answer_id: str
     conversation_id: str
     request_id: str
+    key_id: str
 
     def unknown(self) -> "Things":
         """Return ids of the same form that nobody has."""
@@ -39,6 +40,7 @@ class Things:
             f"resp_{UNKNOWN}",
             f"conv_{UNKNOWN}",
             "req_unknown",
+            f"key_{UNKNOWN}",
         )
 
 
@@ -101,6 +103,7 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     ],
     "DELETE /v1/files/{file_id}": [lambda t: (f"/v1/files/{t.file_id}", {})],
     "DELETE /v1/vector_stores/{store_id}": [lambda t: (f"/v1/vector_stores/{t.store_id}", {})],
+    "PUT /v1/limits/{subject_id}": [lambda t: (f"/v1/limits/{t.key_id}", {"json": {"requests_per_hour": 1000}})],
 }
 # Operations that name nothing of a tenant.
 NAMELESS = {
@@ -108,6 +111,7 @@ NAMELESS = {
     "GET /v1/models",
     "GET /v1/models/{model}",
     "POST /v1/embeddings",
+    "GET /v1/limits",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -122,7 +126,10 @@ WITHOUT_CANARY = {
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}",
     "DELETE /v1/files/{file_id}",
     "DELETE /v1/vector_stores/{store_id}",
+    "PUT /v1/limits/{subject_id}",
 }
+# What a customer may not do at all.
+NOT_FOR_CUSTOMERS = {"GET /v1/audit", "PUT /v1/limits/{subject_id}"}
 
 
 async def _things(member: Member, *, beside: bool) -> Things:
@@ -136,13 +143,16 @@ async def _things(member: Member, *, beside: bool) -> Things:
     store_id = await member.make_store(name)
     added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
-    return Things(canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"])
+    key_id = (await member.call("GET", "/v1/limits"))["key_id"]
+    conversation_id = answer["conversation"]["id"]
+    return Things(canary, added["id"], store_id, name, answer["id"], conversation_id, answer["request_id"], key_id)
 
 
 def _comparable(response: httpx2.Response, things: Things) -> tuple[int, str]:
     """Return status and body with the ids that were asked for blotted out."""
     body = response.text
-    for value in (things.file_id, things.store_id, things.store_name, things.answer_id, things.conversation_id):
+    ids = (things.file_id, things.store_id, things.answer_id, things.conversation_id, things.key_id)
+    for value in (things.store_name, *ids):
         body = body.replace(value, "ID")
     return response.status_code, body
 
@@ -178,7 +188,7 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
 async def test_customer_cannot_reach_what_another_customer_owns(system: TestSystem, operation: str) -> None:
     admin = await system.member("owner")
     owner, other = await system.member("customer", of=admin), await system.member("customer", of=admin)
-    if operation == "GET /v1/audit":
+    if operation in NOT_FOR_CUSTOMERS:
         return await _denied(other, operation)
     things = await _things(owner, beside=True)
     method = operation.split(maxsplit=1)[0]

@@ -8,10 +8,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from mainstay.control.access.models import Caller
@@ -24,17 +24,25 @@ REPOSITORY = Path(__file__).parents[2]
 DEADLINE_S = 90.0
 
 
-async def serve(url: str) -> None:
+class Admits(Protocol):
+    """What is asked: the product's admission, or another that a bench holds beside it."""
+
+    calls: int
+
+    async def admit(self, key: str, caller: Caller) -> object: ...
+    async def close(self) -> None: ...
+
+
+async def serve(url: str, make: Callable[[Database], Admits] = Admission) -> None:
     database = await Database.connect(url, application="limited")
     print("ready", flush=True)
     wanted: dict[str, Any] = json.loads(await asyncio.to_thread(sys.stdin.readline))
-    print(json.dumps(await demand(database, wanted)), flush=True)
+    print(json.dumps(await demand(make(database), wanted)), flush=True)
     await database.close()
 
 
-async def demand(database: Database, wanted: Mapping[str, Any]) -> dict[str, float]:
-    """Ask `rate` times a second (0: without a pause) in each of some tasks, until a moment of the wall clock."""
-    admission = Admission(database)
+async def demand(admission: Admits, wanted: Mapping[str, Any]) -> dict[str, float]:
+    """Ask `rate` times a second (0: without a pause) in some tasks together, until a moment of the wall clock."""
     caller = Caller(
         UUID(wanted["tenant_id"]), UUID(wanted["principal_id"]), UUID(wanted["key_id"]), "admin", "req_limited"
     )
@@ -71,9 +79,9 @@ class LimitedProcess:
     process: asyncio.subprocess.Process
 
     @classmethod
-    async def start(cls, url: str) -> "LimitedProcess":
+    async def start(cls, url: str, module: str = "tests.support.limited_process") -> "LimitedProcess":
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.limited_process", url,
+            sys.executable, "-m", module, url,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY,
         )  # fmt: skip
         started = cls(process)
@@ -94,9 +102,11 @@ class LimitedProcess:
         return counts
 
 
-async def demand_of_processes(url: str, count: int, wanted: Mapping[str, Any], *, seconds: float) -> list[dict]:
+async def demand_of_processes(
+    url: str, count: int, wanted: Mapping[str, Any], *, seconds: float, module: str = "tests.support.limited_process"
+) -> list[dict[str, float]]:
     """Let `count` processes ask at the same time, and return what each of them counted."""
-    processes = await asyncio.gather(*(LimitedProcess.start(url) for _ in range(count)))
+    processes = await asyncio.gather(*(LimitedProcess.start(url, module) for _ in range(count)))
     until = time.time() + seconds
     return await asyncio.gather(*(process.demand({**wanted, "until": until}) for process in processes))
 

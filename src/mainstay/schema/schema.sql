@@ -1100,7 +1100,8 @@ CREATE OR REPLACE FUNCTION keyhole.take_requests(tenant_ids uuid[], subject_ids 
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- SELECT set_config('synchronous_commit'::text, 'off'::text, true) AS set_config;
+ SELECT set_config('synchronous_commit'::text, 'off'::text, true) AS set_config,
+     set_config('plan_cache_mode'::text, 'force_generic_plan'::text, true) AS set_config;
  INSERT INTO mainstay.request_counters (tenant_id, subject_id)  SELECT a.tenant_id,
              a.subject_id
             FROM UNNEST(take_requests.tenant_ids, take_requests.subject_ids) a(tenant_id, subject_id)

@@ -218,11 +218,9 @@ async def test_official_client_raises_its_own_error_and_does_not_wait_for_an_hou
     client = system.openai(capped).with_options(max_retries=2)
     assert (await client.models.with_raw_response.list()).headers["x-ratelimit-limit-requests"]
     await cap(admin, capped, "key_id", {"requests_per_hour": 0})
-    began = time.monotonic()
+    await until_status(capped.http, 429, path="/v1/models")
     with pytest.raises(openai.RateLimitError) as refused:
-        while time.monotonic() - began < HOLDS_S + 1:
-            await client.models.list()
-            await asyncio.sleep(0.01)
+        await client.models.list()
     assert refused.value.code == "rate_limit_exceeded"
     # With more than a minute to go the client is told not to try again, which it would do at once.
     wait_s = int(refused.value.response.headers["retry-after"])
@@ -303,7 +301,9 @@ async def test_revoked_key_is_refused_at_once_and_no_longer_known(
     _, secret = await make_key(owner_database, tenant)
     async with process.client(address, secret) as client:
         assert (await client.get("/things")).status_code == 200
-        await superuser.execute("UPDATE mainstay.api_keys SET revoked_at = now() WHERE tenant_id = $1", tenant.tenant_id)
+        await superuser.execute(
+            "UPDATE mainstay.api_keys SET revoked_at = now() WHERE tenant_id = $1", tenant.tenant_id
+        )
         assert (await client.get("/things")).status_code == 401
         await exhaust(superuser, subject_of_address(address))
         assert await until_status(client, 429) < HOLDS_S

@@ -29,8 +29,8 @@ async def set_tenant_plan(owner_url: str, *, tenant: str, plan: str) -> None:
 async def change_plan(owner_url: str, name: str, change: Limits) -> Plan:
     """Change those limits of a plan that are given, for all its tenants within a second; raises UnknownPlan, Invalid.
 
-    The change commits with the audit row of its first tenant. Each of the others is told in a transaction of its own, so
-    a crash may leave some untold; to give the same change again tells all of them.
+    The change commits with the audit row of its first tenant. Each of the others is told in a transaction of its own,
+    so a crash may leave some untold; to give the same change again tells all of them.
     """
     async with open_as_owner(owner_url) as database:
         async with database.keyhole() as tx:

@@ -102,5 +102,3 @@ def duration(seconds: float) -> str:
 
 def _name(quota: Quota) -> str:
     return f'"{quota.subject.kind}-{quota.window}"'
-
-
