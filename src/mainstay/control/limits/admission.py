@@ -21,7 +21,7 @@ from mainstay.platform.telemetry.metrics import REQUESTS_REFUSED
 
 log = structlog.get_logger(__name__)
 
-TAKE_TIMEOUT_S = 2.0
+TAKE_TIMEOUT_S = 5.0
 # A request that others were quicker than asks again; where so many were, it is refused.
 ASKS_MAX = 20
 # A key that was proved in this process is known for so long: it passes where strangers are refused, and is refused
