@@ -381,6 +381,18 @@ async def test_caps_are_set_by_those_who_manage_keys_on_what_their_tenant_has(sy
     assert actions.count("cap.remove") == 1
 
 
+async def test_flood_of_one_tenant_ends_in_429_alone_and_the_other_tenant_is_served(system: TestSystem) -> None:
+    flooding, other = await system.member(plan="free"), await system.member()
+    flood = [flooding.http.get("/v1/models") for _ in range(150)]
+    answers, served = await asyncio.gather(
+        asyncio.gather(*flood), asyncio.gather(*(other.http.get("/v1/models") for _ in range(20)))
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) >= 20
+    assert {answer.status_code for answer in served} == {200}
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.0, "0ms"), (0.0191, "20ms"), (0.5, "500ms"), (1.0, "1s"), (59.2, "1m0s"), (360, "6m0s"), (3600, "1h0m0s")],

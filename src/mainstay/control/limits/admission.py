@@ -68,7 +68,7 @@ class Admission:
 
     async def admit(self, key: str, caller: Caller) -> Standing:
         """Count a request of a caller whose key was proved, and return how its limits stand now."""
-        subjects = subjects_of(caller)
+        subjects = self._known.find(key, self._clock()) or subjects_of(caller)
         self._known.add(key, subjects, self._clock())
         try:
             await self._admit(subjects)

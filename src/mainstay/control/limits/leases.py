@@ -135,12 +135,13 @@ class Leases:
         if grant is None:
             self._held[ask.subject] = Lease(None, _WITHOUT_END, now, now + LEASE_S)
             return
+        before = self._held.get(ask.subject)
         lease = Lease(grant, grant.granted, now, min(now + LEASE_S, sent_at + grant.hour_ends_s))
-        if ask.wanted and not grant.granted:
+        if not ask.wanted:
+            # Only something was put back: the next request asks, for what was wanted of late.
+            lease.expires_at, lease.spent = now, before.spent if before else 0
+        elif not grant.granted:
             lease.expires_at = min(lease.expires_at, now + max(ASK_AGAIN_S, _wait_s(lease, now)))
-        elif not ask.wanted:
-            # Only something was put back: the next request asks.
-            lease.expires_at, lease.spent = now, self._held[ask.subject].spent if ask.subject in self._held else 0
         self._held[ask.subject] = lease
         if ask.subject.is_keyless:
             self._keyless_limits[ask.subject] = grant.limits
