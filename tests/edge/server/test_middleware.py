@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
 from tests.support.system import TestSystem
@@ -27,7 +28,7 @@ async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
 
     @asynccontextmanager
     async def opened(_: Settings) -> AsyncGenerator[ServerSystem]:
-        yield ServerSystem(database, [router], {})
+        yield ServerSystem(database, [router], {}, Admission(database))
 
     app = create_app(Settings(), opened)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")

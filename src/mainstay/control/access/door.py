@@ -18,6 +18,8 @@ def permitted(permission: Permission) -> Callable[[Request], Awaitable[Caller]]:
         )
         # Kept for the error handler, which audits a denial in the name of whoever was denied.
         request.state.caller = proved
+        # Limits come above this slice in the order of imports, so the application hands its admission in.
+        await request.app.state.admit(request, proved)
         structlog.contextvars.bind_contextvars(tenant_id=str(proved.tenant_id), principal_id=str(proved.principal_id))
         service.require(proved, permission)
         return proved

@@ -14,6 +14,7 @@ from mainstay.config import Settings
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.middleware import RequestContext
+from mainstay.edge.server.rate_limits import RequestLimits, admit
 
 PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
@@ -26,6 +27,8 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with open_system(settings) as system:
             app.state.database = system.database
+            app.state.admission = system.admission
+            app.state.admit = admit
             for router in system.routers:
                 app.include_router(router)
             app.include_router(HealthRoutes(system.checks).router())
@@ -41,6 +44,7 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
         redoc_url=None,
     )
     install_error_handlers(app)
+    app.add_middleware(RequestLimits)
     app.add_middleware(
         RequestContext, body_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max
     )

@@ -33,12 +33,13 @@ def error_body(message: str, kind: str, *, param: str | None = None, code: str |
 
 def install_error_handlers(app: FastAPI) -> None:
     """Teach the app to answer every error in the one shape."""
-    app.add_exception_handler(MainstayError, _known)
+    app.add_exception_handler(MainstayError, known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, refused_by_http)
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def known(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of ours by its kind; a denial is audited."""
     assert isinstance(error, MainstayError)  # noqa: S101  (narrows what the table of handlers promises)
     status, kind = STATUSES[error.kind]
     caller: Caller | None = getattr(request.state, "caller", None)
