@@ -73,6 +73,7 @@ class TestSystem:
     address: str
     settings: Settings
     owner: Database
+    urls: DatabaseUrls
     clients: list[httpx2.AsyncClient | AsyncOpenAI] = field(default_factory=list)
 
     async def member(self, role: Role = "admin", *, of: Member | None = None, plan: str = "scale") -> Member:
@@ -119,7 +120,7 @@ async def running_system(
     working = asyncio.create_task(_work(settings, stop))
     try:
         address = await _address(server, serving)
-        running = TestSystem(address, settings, owner)
+        running = TestSystem(address, settings, owner, urls)
         try:
             yield running
         finally:

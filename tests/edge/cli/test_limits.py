@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.database import SCOPE_KEY, DatabaseUrls
+from tests.support.database import SCOPE_KEY
 from tests.support.system import TestSystem
 
 COMMAND_TIMEOUT_S = 60.0
@@ -20,7 +20,7 @@ Command = Callable[..., Awaitable[tuple[int, str]]]
 
 
 @pytest.fixture
-async def command(system: TestSystem, database_urls: DatabaseUrls, tmp_path: Path) -> Command:
+async def command(system: TestSystem, tmp_path: Path) -> Command:
     """Run `mainstay` with some words; return its exit code and what it printed."""
 
     async def run(*words: str, key: str | None = None) -> tuple[int, str]:
@@ -29,8 +29,8 @@ async def command(system: TestSystem, database_urls: DatabaseUrls, tmp_path: Pat
             "MAINSTAY_SCOPE_KEY": SCOPE_KEY.secret.hex(),
             "MAINSTAY_HOME": str(tmp_path),
             "MAINSTAY_URL": system.address,
-            "DATABASE_URL": database_urls.app,
-            "MAINSTAY_OWNER_DATABASE_URL": database_urls.owner,
+            "DATABASE_URL": system.urls.app,
+            "MAINSTAY_OWNER_DATABASE_URL": system.urls.owner,
             **({"MAINSTAY_API_KEY": key} if key else {}),
         }
         process = await asyncio.create_subprocess_exec(
@@ -67,9 +67,9 @@ async def test_plans_are_listed_and_a_tenant_is_put_on_one(command: Command) -> 
     assert "There is no plan named 'address' for tenants: choose one of free, team" in printed
 
 
-async def test_plan_is_changed_and_wrong_limits_are_refused(command: Command, database_urls: DatabaseUrls) -> None:
+async def test_plan_is_changed_and_wrong_limits_are_refused(command: Command, system: TestSystem) -> None:
     plan = f"p-{secrets.token_hex(4)}"
-    superuser = await asyncpg.connect(database_urls.superuser)
+    superuser = await asyncpg.connect(system.urls.superuser)
     await superuser.execute("INSERT INTO mainstay.plans VALUES ($1, true, 5, 20, 2000)", plan)
     await superuser.close()
     code, printed = await command("plans", "set", plan, "--requests-per-hour", "3000")
