@@ -22,7 +22,7 @@ class AskingEach:
     async def admit(self, _: str, caller: Caller) -> None:
         """Count one request; the limits of the bench are never reached."""
         self.calls += 1
-        async with self._database.keyhole_statements() as tx:
+        async with self._database.lookup() as tx:
             await store.take_requests(tx, [Ask(subject, 1) for subject in subjects_of(caller)])
 
     async def close(self) -> None:

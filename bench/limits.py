@@ -27,6 +27,7 @@ from mainstay.edge.server.rate_limits import headers_of
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.embedded import EmbeddedCluster
+from tests.support.database import SCOPE_KEY
 from tests.support.limited_process import demand_of_processes
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -117,7 +118,7 @@ async def measure_loop(bench: Bench, seconds: float) -> float:
 
 async def measure_held(bench: Bench, requests: int) -> list[Figure]:
     """Return the microseconds of a request that is admitted without a question, and of its headers."""
-    database = await Database.connect(bench.cluster.app_url)
+    database = await Database.connect(bench.cluster.app_url, scope_key=SCOPE_KEY)
     admission = Admission(database)
     caller = Caller(bench.tenant.tenant_id, bench.tenant.admin_id, new_id(), "admin", "bench")
     found: list[tuple[float, float]] = []
@@ -159,7 +160,7 @@ async def run(cluster: EmbeddedCluster, seconds: float) -> list[Figure]:
     await superuser.execute("CREATE TABLE public.counted (id int PRIMARY KEY, used bigint) WITH (fillfactor = 50)")
     await superuser.execute("INSERT INTO public.counted VALUES (1, 0)")
     await superuser.execute("INSERT INTO mainstay.plans VALUES ('bench', true, 1e6, 10000000, 1000000000)")
-    owner = await Database.connect(cluster.owner_url)
+    owner = await Database.connect(cluster.owner_url, scope_key=SCOPE_KEY)
     tenant = await make_tenant(owner)
     await owner.close()
     await superuser.execute("UPDATE mainstay.tenants SET plan = 'bench' WHERE tenant_id = $1", tenant.tenant_id)

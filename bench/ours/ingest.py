@@ -16,11 +16,13 @@ from mainstay.control.gateway.service import EMBED_BATCH_TEXTS
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
+from mainstay.knowledge.documents.models import NewDocument
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.service import indexed_text
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.postgres import Database, Scope
 from mainstay.platform.telemetry import configure_logging
+from tests.support.database import SCOPE_KEY
 from tests.support.tenants import make_tenant
 
 # As many as the command line sends.
@@ -53,11 +55,13 @@ class Ingesting:
         """Connect, load the model twice (the worker's, and one to be measured alone) and start the worker."""
         configure_logging("worker")
         settings = Settings(MAINSTAY_HOME=Path(home), MAINSTAY_APP_DATABASE_URL=app)  # type: ignore[arg-type]
+        # In a fresh checkout it is not there yet, and nothing can be built below a link to nothing.
+        Path(models).mkdir(parents=True, exist_ok=True)
         (settings.home / "models").symlink_to(models)
-        owner_database = await Database.connect(owner)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
-        self._database = await Database.connect(app)
+        self._database = await Database.connect(app, scope_key=SCOPE_KEY)
         self._superuser = await asyncpg.connect(superuser)
         self._blobs = open_blobs(settings)
         self._model = MiniLm(settings.home / "models")
@@ -109,7 +113,8 @@ class Ingesting:
                 bytes_max=1 << 30,
             )
             async with self._database.write(self._scope) as tx:
-                await versions.add_file(tx, store_id=store_id, file_id=file.id, external_id=new_id().hex, attributes={})
+                store = await documents.require_store(tx, store_id)
+                await versions.add_file(tx, store, NewDocument(file.id, new_id().hex, {}))
 
 
 if __name__ == "__main__":

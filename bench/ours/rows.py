@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +19,7 @@ from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import service
 from mainstay.platform.postgres import Database, Scope
 from mainstay.platform.postgres.codecs import install_codecs
+from tests.support.database import SCOPE_KEY
 from tests.support.retrieval import add_document_version, make_store
 from tests.support.tenants import make_tenant
 
@@ -45,10 +47,10 @@ class Rows:
 
     async def open(self, app: str, owner: str) -> None:
         """Connect, and make a tenant."""
-        owner_database = await Database.connect(owner)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
-        self._database = await Database.connect(app)
+        self._database = await Database.connect(app, scope_key=SCOPE_KEY)
         self._owner = await asyncpg.connect(owner)
         await install_codecs(self._owner)
 
@@ -63,6 +65,7 @@ class Rows:
 
     async def prepare_rows(self, chunks_per_document: int) -> None:
         """Make an empty store with documents for `add_rows`, and an empty table for `copy_rows`."""
+        self._chunks = [replace(one, ordinal=number % chunks_per_document) for number, one in enumerate(self._chunks)]
         starts = range(0, len(self._chunks), chunks_per_document)
         async with self._database.write(self._scope, unaudited="a bench") as tx:
             self._store_id = await make_store(tx)
@@ -75,8 +78,7 @@ class Rows:
     async def add_rows(self) -> int:
         """Index the chunks, for each document in one commit: both legs, statistics, a probe and the audit."""
         for document_id, version_id, rows in self._versions:
-            chunks = [_numbered(one, number) for number, one in enumerate(self._chunks[rows])]
-            vectors = self._vectors[rows]
+            chunks, vectors = self._chunks[rows], self._vectors[rows]
             async with self._database.write(self._scope) as tx:
                 await service.index_version(
                     tx, self._store_id, document_id, version_id, chunks, vectors, embedding_model=MODEL
@@ -105,10 +107,6 @@ class Rows:
         """Disconnect."""
         await self._database.close()
         await self._owner.close()
-
-
-def _numbered(one: Chunk, number: int) -> Chunk:
-    return Chunk(number, one.text, one.start_char, one.end_char, None, None, (), one.sha256)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mainstay.control.limits.admission import Admission
 from mainstay.control.limits.errors import LimitsUnavailable, RateLimited
 from mainstay.platform.postgres import Database
 from mainstay.platform.telemetry import configure_logging
+from tests.support.database import SCOPE_KEY
 
 REPOSITORY = Path(__file__).parents[2]
 DEADLINE_S = 90.0
@@ -34,7 +35,7 @@ class Admits(Protocol):
 
 
 async def serve(url: str, make: Callable[[Database], Admits] = Admission) -> None:
-    database = await Database.connect(url, application="limited")
+    database = await Database.connect(url, application="limited", scope_key=SCOPE_KEY)
     print("ready", flush=True)
     wanted: dict[str, Any] = json.loads(await asyncio.to_thread(sys.stdin.readline))
     print(json.dumps(await demand(make(database), wanted)), flush=True)

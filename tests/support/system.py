@@ -21,7 +21,7 @@ from mainstay.control.tenants import service as tenants
 from mainstay.edge.server.app import create_app
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, Scope
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 
 READY_DEADLINE_S = 60.0
 INGEST_DEADLINE_S = 60.0
@@ -103,7 +103,12 @@ async def running_system(
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)
-    settings = Settings(MAINSTAY_HOME=home, MAINSTAY_APP_DATABASE_URL=urls.app, **(environment or {}))  # type: ignore[arg-type]
+    settings = Settings(
+        MAINSTAY_HOME=home,
+        MAINSTAY_APP_DATABASE_URL=urls.app,
+        MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex(),
+        **(environment or {}),
+    )  # type: ignore[arg-type]
     config = uvicorn.Config(
         create_app(settings, open_server), host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on"
     )

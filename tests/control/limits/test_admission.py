@@ -13,7 +13,7 @@ from mainstay.control.limits.errors import LimitsUnavailable, RateLimited
 from mainstay.control.limits.leases import LEASE_S
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.jobs import eventually
 from tests.support.tenants import TestTenant
 
@@ -120,7 +120,7 @@ async def test_cancelled_request_takes_nothing_from_those_that_wait_with_it(
 async def test_database_that_is_away_refuses_with_a_key_and_is_asked_again(
     database_urls: DatabaseUrls, caller: Caller
 ) -> None:
-    database = await Database.connect(f"{database_urls.app}?default_transaction_read_only=on")
+    database = await Database.connect(f"{database_urls.app}?default_transaction_read_only=on", scope_key=SCOPE_KEY)
     admission = Admission(database)
     for _ in range(50):
         with pytest.raises(LimitsUnavailable):

@@ -37,7 +37,7 @@ async def cap(superuser: asyncpg.Connection, subject: Subject, limits: Limits) -
 
 
 async def take(database: Database, *asks: Ask) -> list[Grant | None]:
-    async with database.keyhole_statements() as tx:
+    async with database.lookup() as tx:
         grants = await store.take_requests(tx, asks)
     return [grants.get((ask.subject.tenant_id, ask.subject.id)) for ask in asks]
 

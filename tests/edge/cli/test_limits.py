@@ -8,11 +8,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from tests.support.database import DatabaseUrls
+from tests.support.database import OWNER_LOGIN, PASSWORD, SCOPE_KEY, DatabaseUrls, at
 from tests.support.system import TestSystem
 
 COMMAND_TIMEOUT_S = 60.0
@@ -20,7 +21,16 @@ Command = Callable[..., Awaitable[tuple[int, str]]]
 
 
 @pytest.fixture
-async def command(system: TestSystem, database_urls: DatabaseUrls, tmp_path: Path) -> Command:
+def urls(system: TestSystem, superuser_url: str) -> DatabaseUrls:
+    """The database of the running system."""
+    app = system.settings.serving_url
+    assert app is not None
+    superuser = at(superuser_url, database=urlsplit(app).path.lstrip("/"))
+    return DatabaseUrls(superuser, at(app, user=OWNER_LOGIN, password=PASSWORD), app)
+
+
+@pytest.fixture
+async def command(system: TestSystem, urls: DatabaseUrls, tmp_path: Path) -> Command:
     """Run `mainstay` with some words; return its exit code and what it printed."""
 
     async def run(*words: str, key: str | None = None) -> tuple[int, str]:
@@ -28,8 +38,9 @@ async def command(system: TestSystem, database_urls: DatabaseUrls, tmp_path: Pat
             **os.environ,
             "MAINSTAY_HOME": str(tmp_path),
             "MAINSTAY_URL": system.address,
-            "DATABASE_URL": database_urls.app,
-            "MAINSTAY_OWNER_DATABASE_URL": database_urls.owner,
+            "DATABASE_URL": urls.app,
+            "MAINSTAY_OWNER_DATABASE_URL": urls.owner,
+            "MAINSTAY_SCOPE_KEY": SCOPE_KEY.secret.hex(),
             **({"MAINSTAY_API_KEY": key} if key else {}),
         }
         process = await asyncio.create_subprocess_exec(
@@ -66,9 +77,9 @@ async def test_plans_are_listed_and_a_tenant_is_put_on_one(command: Command) -> 
     assert "There is no plan named 'address' for tenants: choose one of free, " in printed
 
 
-async def test_plan_is_changed_and_wrong_limits_are_refused(command: Command, database_urls: DatabaseUrls) -> None:
+async def test_plan_is_changed_and_wrong_limits_are_refused(command: Command, urls: DatabaseUrls) -> None:
     plan = f"p-{secrets.token_hex(4)}"
-    superuser = await asyncpg.connect(database_urls.superuser)
+    superuser = await asyncpg.connect(urls.superuser)
     await superuser.execute("INSERT INTO mainstay.plans VALUES ($1, true, 5, 20, 2000)", plan)
     await superuser.close()
     code, printed = await command("plans", "set", plan, "--requests-per-hour", "3000")

@@ -29,7 +29,7 @@ from mainstay.edge.server.app import create_app
 from mainstay.edge.server.rate_limits import duration, headers_of
 from mainstay.kernel.ids import encode_id, new_id
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.system import Member, TestSystem
 from tests.support.tenants import TestTenant
 
@@ -37,6 +37,8 @@ from tests.support.tenants import TestTenant
 HOLDS_S = 1.0
 OPERATIONS_MIN = 25
 PROBES = ("/healthz", "/readyz", "/metrics")
+
+SETTINGS = Settings(MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex())  # type: ignore[call-arg]
 
 router = APIRouter()
 
@@ -69,7 +71,7 @@ class Process:
 async def server_process(url: str) -> AsyncGenerator[Process]:
     @asynccontextmanager
     async def opened(_: Settings) -> AsyncGenerator[ServerSystem]:
-        database = await Database.connect(url, application="limited-server")
+        database = await Database.connect(url, application="limited-server", scope_key=SCOPE_KEY)
         admission = Admission(database)
         yield ServerSystem(database, [router], {}, admission)
         await admission.close()
@@ -280,16 +282,16 @@ async def test_change_of_a_plan_holds_in_every_process_within_a_second(
 ) -> None:
     name, plan = await name_and_plan(superuser, tenant)
     _, secret = await make_key(owner_database, tenant)
-    await set_tenant_plan(database_urls.owner, tenant=name, plan="scale")
+    await set_tenant_plan(SETTINGS, database_urls.owner, tenant=name, plan="scale")
     async with server_process(database_urls.app) as first, server_process(database_urls.app) as second:
         clients = [process.client(random_address(), secret) for process in (first, second)]
         for client in clients:
             await until_status(client, 200)
         # Another plan, then another limit of that plan, each seen by both.
-        await set_tenant_plan(database_urls.owner, tenant=name, plan=plan)
+        await set_tenant_plan(SETTINGS, database_urls.owner, tenant=name, plan=plan)
         for client in clients:
             await until_status(client, 429)
-        await change_plan(database_urls.owner, plan, Limits(requests_per_hour=100_000))
+        await change_plan(SETTINGS, database_urls.owner, plan, Limits(requests_per_hour=100_000))
         for client in clients:
             await until_status(client, 200)
             await client.aclose()

@@ -86,7 +86,7 @@ class Admission:
     async def read(self, caller: Caller) -> Standing:
         """Return how the limits of a caller stand, asked of the database anew."""
         asks = [Ask(subject, 0) for subject in subjects_of(caller)]
-        async with self._database.keyhole_statements() as tx:
+        async with self._database.lookup() as tx:
             grants = await store.take_requests(tx, asks)
         quotas: list[Quota] = []
         for ask in asks:
@@ -140,7 +140,7 @@ class Admission:
         sent_at = self._clock()
         asks = [self._leases.ask(subject, count, sent_at) for subject, count in waiting]
         try:
-            async with asyncio.timeout(TAKE_TIMEOUT_S), self._database.keyhole_statements() as tx:
+            async with asyncio.timeout(TAKE_TIMEOUT_S), self._database.lookup() as tx:
                 grants = await store.take_requests(tx, asks)
         except (Unavailable, TimeoutError) as error:
             log.warning("requests_not_counted", error=str(error) or type(error).__name__, subjects=len(asks))

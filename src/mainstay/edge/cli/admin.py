@@ -28,7 +28,8 @@ def create_tenant_command(
     # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
     from mainstay.edge.maintain import create_tenant
 
-    made = asyncio.run(create_tenant(owner_url(load_settings()), name, plan=plan))
+    settings = load_settings()
+    made = asyncio.run(create_tenant(settings, owner_url(settings), name, plan=plan))
     if as_json:
         print_json(
             {
@@ -51,7 +52,8 @@ def set_plan_command(name: str, plan: str) -> None:
     # Imported here for the same reason.
     from mainstay.edge.maintain import set_tenant_plan
 
-    asyncio.run(set_tenant_plan(owner_url(load_settings()), tenant=name, plan=plan))
+    settings = load_settings()
+    asyncio.run(set_tenant_plan(settings, owner_url(settings), tenant=name, plan=plan))
     console.print(f"Tenant {name} has the plan {plan}.")
 
 
@@ -71,9 +73,11 @@ def create_key_command(
     from mainstay.control.limits.models import Limits
     from mainstay.edge.maintain import create_key
 
+    settings = load_settings()
     made = asyncio.run(
         create_key(
-            owner_url(load_settings()),
+            settings,
+            owner_url(settings),
             tenant=tenant,
             role=role,
             name=name,

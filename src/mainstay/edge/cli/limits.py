@@ -25,7 +25,8 @@ def list_plans_command(context: typer.Context, as_json: JsonFlag = False) -> Non
     # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
     from mainstay.edge.maintain import list_plans
 
-    found = asyncio.run(list_plans(owner_url(load_settings())))
+    settings = load_settings()
+    found = asyncio.run(list_plans(settings, owner_url(settings)))
     rows = [
         {
             "name": plan.name,
@@ -61,7 +62,8 @@ def set_plan_limits_command(
     from mainstay.edge.maintain import change_plan
 
     change = Limits(requests_per_second, requests_burst, requests_per_hour)
-    plan = asyncio.run(change_plan(owner_url(load_settings()), name, change))
+    settings = load_settings()
+    plan = asyncio.run(change_plan(settings, owner_url(settings), name, change))
     allowed = plan.limits
     console.print(
         f"The plan {plan.name} allows {allowed.requests_per_second:g} requests a second,"

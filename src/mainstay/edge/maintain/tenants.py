@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import IssuedKey, Role
 from mainstay.control.audit import service as audit
 from mainstay.control.limits import service as limits
 from mainstay.control.limits.models import UNLIMITED, Limits
 from mainstay.control.tenants import service as tenants
-from mainstay.edge.maintain.owner import maintenance_scope, open_as_owner
+from mainstay.edge.maintain.database import maintenance_scope, open_database
 from mainstay.kernel.ids import encode_id, new_id
 from mainstay.platform.postgres import WriteTx
 
@@ -23,10 +24,10 @@ class NewTenant:
     key: IssuedKey
 
 
-async def create_tenant(owner_url: str, name: str, *, plan: str | None = None) -> NewTenant:
+async def create_tenant(settings: Settings, owner_url: str, name: str, *, plan: str | None = None) -> NewTenant:
     """Create a tenant with an owner and one key; raises TenantExists, InvalidTenantName or UnknownPlan."""
     scope = maintenance_scope(new_id())
-    async with open_as_owner(owner_url) as database, database.write(scope) as tx:
+    async with open_database(settings, owner_url) as database, database.write(scope) as tx:
         await tenants.create(tx, name)
         if plan is not None:
             await limits.put_on_plan(tx, plan)
@@ -36,6 +37,7 @@ async def create_tenant(owner_url: str, name: str, *, plan: str | None = None) -
 
 
 async def create_key(
+    settings: Settings,
     owner_url: str,
     *,
     tenant: str,
@@ -45,7 +47,7 @@ async def create_key(
     cap: Limits = UNLIMITED,
 ) -> IssuedKey:
     """Create a key with a principal of its own in the tenant called `tenant`, with a cap or not; raises NotFound."""
-    async with open_as_owner(owner_url) as database:
+    async with open_database(settings, owner_url) as database:
         async with database.keyhole() as tx:
             tenant_id = await tenants.require_id(tx, tenant)
         async with database.write(maintenance_scope(tenant_id)) as tx:
@@ -55,9 +57,9 @@ async def create_key(
             return key
 
 
-async def find_tenant(owner_url: str, name: str) -> UUID | None:
+async def find_tenant(settings: Settings, owner_url: str, name: str) -> UUID | None:
     """Return the id of the tenant called `name`, or None."""
-    async with open_as_owner(owner_url) as database, database.keyhole() as tx:
+    async with open_database(settings, owner_url) as database, database.keyhole() as tx:
         return await tenants.find_id(tx, name)
 
 

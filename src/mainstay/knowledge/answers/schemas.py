@@ -5,11 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mainstay.knowledge.answers.models import INSTRUCTIONS_CHARS_MAX
+
 Key = Annotated[str, Field(max_length=64)]
 # Without NUL, which the database refuses: a feature is stored only when the answer has been written.
 Value = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")]
 Metadata = Annotated[dict[Key, Value], Field(max_length=16)]
 MESSAGES_MAX = 200
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
 
 
 class ContentPart(BaseModel):
@@ -68,6 +72,9 @@ class ResponseCreate(BaseModel):
     conversation: str | ConversationName | None = None
     metadata: Metadata | None = None
     max_output_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    instructions: str | None = Field(default=None, max_length=INSTRUCTIONS_CHARS_MAX)
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
 
 
 class ChatCompletionCreate(BaseModel):
@@ -82,6 +89,8 @@ class ChatCompletionCreate(BaseModel):
     metadata: Metadata | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=32_000)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     tools: Annotated[Sequence[FileSearchTool], Field(max_length=16)] = ()
 
     def with_usage(self) -> bool:

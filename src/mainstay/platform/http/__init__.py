@@ -2,6 +2,6 @@
 
 from mainstay.platform.http.event_stream import EventStream
 from mainstay.platform.http.json_response import JsonResponse
-from mainstay.platform.http.listing import Deleted, ListObject, page_request
+from mainstay.platform.http.listing import Deleted, Listing, ListObject
 
-__all__ = ["Deleted", "EventStream", "JsonResponse", "ListObject", "page_request"]
+__all__ = ["Deleted", "EventStream", "JsonResponse", "ListObject", "Listing"]
