@@ -17,7 +17,9 @@ from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import Role
 from mainstay.control.tenants import service as tenants
-from mainstay.edge.server.app import create_app
+from mainstay.edge.server.app import create_app, limits_of
+from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.serving import make_server
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, Scope
 from tests.support.database import DatabaseUrls
@@ -97,15 +99,18 @@ class TestSystem:
 
 @asynccontextmanager
 async def running_system(
-    urls: DatabaseUrls, owner: Database, models: Path, home: Path, environment: Mapping[str, object] | None = None
+    urls: DatabaseUrls,
+    owner: Database,
+    models: Path,
+    home: Path,
+    environment: Mapping[str, object] | None = None,
+    limits: RequestLimits | None = None,
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)
     settings = Settings(MAINSTAY_HOME=home, MAINSTAY_APP_DATABASE_URL=urls.app, **(environment or {}))  # type: ignore[arg-type]
-    config = uvicorn.Config(
-        create_app(settings, open_server), host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on"
-    )
-    server = uvicorn.Server(config)
+    limits = limits or limits_of(settings)
+    server = make_server(create_app(settings, open_server, limits), host="127.0.0.1", port=0, limits=limits)
     # The signals of the test run are not the server's.
     serving = asyncio.create_task(server._serve(None))
     stop = asyncio.Event()
