@@ -11,7 +11,9 @@ from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
+from tests.support.edge import make_key
 from tests.support.system import TestSystem
+from tests.support.tenants import TestTenant
 
 router = APIRouter()
 
@@ -22,7 +24,9 @@ async def fail() -> None:
 
 
 @pytest.fixture
-async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
+async def failing_app(
+    database: Database, owner_database: Database, tenant: TestTenant
+) -> AsyncGenerator[httpx2.AsyncClient]:
     """An app with one route, which fails."""
 
     @asynccontextmanager
@@ -30,7 +34,8 @@ async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
         yield ServerSystem(database, [router], {})
 
     app = create_app(Settings(), opened)
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    headers = {"authorization": f"Bearer {await make_key(owner_database, tenant)}"}
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test", headers=headers)
     async with app.router.lifespan_context(app), client:
         yield client
 

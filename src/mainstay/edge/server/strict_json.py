@@ -7,14 +7,17 @@ Every one of them means another thing to another reader, and some could be store
 import json
 import math
 import re
+from http import HTTPStatus
+from itertools import accumulate
 from typing import Any
 
-from mainstay.edge.server.refusals import invalid_body
+from mainstay.edge.server.refusals import Refused, invalid_body
 
 _OPENERS = (b"[", b"{")
 # Also a string without an end matches, so that each byte is looked at once; possessive, so that nothing is taken back.
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
+# A bracket that opens is 1 and one that closes is -1, as a signed byte; everything else is left out.
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _MAY_BE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -37,17 +40,14 @@ def check_json(body: bytes, *, depth_max: int, integer_digits_max: int) -> None:
 
 
 def is_deeper(body: bytes, depth_max: int) -> bool:
-    """Return whether arrays and objects nest more than `depth_max` deep; without recursion or a loop over bytes.
+    """Return whether arrays and objects nest more than `depth_max` deep, without recursion.
 
-    Where no more brackets open than may nest, nothing is looked at. Else the brackets alone are kept and the innermost
-    pairs taken away, once for each level that is allowed: what is left then was deeper, or is no JSON.
+    Where no more brackets open than may nest, nothing is looked at; else the brackets alone are added up.
     """
     if sum(map(body.count, _OPENERS)) <= depth_max:
         return False
-    brackets = _STRINGS.sub(b"", body).translate(_BRACKETS, _NO_BRACKETS)
-    for _ in range(depth_max):
-        brackets = brackets.replace(b"[]", b"")
-    return b"[" in brackets
+    steps = _STRINGS.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > depth_max
 
 
 class _Reader(json.JSONDecoder):
@@ -70,7 +70,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         seen = set[str]()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise invalid_body(f"The key '{_printable(twice)}' stands twice in one object; leave one out.")
+        sentence = f"The key '{_printable(twice)}' stands twice in one object; leave one out."
+        raise Refused(HTTPStatus.BAD_REQUEST, "duplicate_key", sentence)
     return made
 
 
