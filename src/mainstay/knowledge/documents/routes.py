@@ -12,7 +12,7 @@ from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service
 from mainstay.knowledge.documents.schemas import FileObject
 from mainstay.platform.blobs import Blobs, blob_key
-from mainstay.platform.http import Deleted, ListObject, page_request
+from mainstay.platform.http import Deleted, ListObject, answers_bytes, page_request
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -34,7 +34,14 @@ class FileRoutes:
         router.add_api_route("", self.list, methods=["GET"], summary="List files")
         router.add_api_route("/{file_id}", self.read, methods=["GET"], summary="Read a file's record")
         router.add_api_route("/{file_id}", self.delete, methods=["DELETE"], summary="Delete a file")
-        router.add_api_route("/{file_id}/content", self.content, methods=["GET"], summary="Read a file's bytes")
+        router.add_api_route(
+            "/{file_id}/content",
+            self.content,
+            methods=["GET"],
+            summary="Read a file's bytes",
+            response_class=StreamingResponse,
+            responses=answers_bytes(),
+        )
         return router
 
     async def upload(
