@@ -11,6 +11,7 @@ import structlog
 
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.platform.postgres.codecs import install_codecs
+from mainstay.platform.postgres.redaction import forget_values
 from mainstay.platform.postgres.transactions import (
     Connection,
     KeyholeTx,
@@ -135,7 +136,8 @@ class Database:
                     await connection.execute(begin)
                     yield connection
                     await connection.execute("COMMIT")
-                except BaseException:
+                except BaseException as error:
+                    forget_values(error)
                     await _roll_back(connection)
                     raise
         finally:

@@ -8,6 +8,7 @@ from typing import Protocol
 import asyncpg
 
 from mainstay.kernel.errors import MainstayError
+from mainstay.platform.postgres.redaction import forget_values
 
 # One number for all processes that migrate one database; it means nothing else.
 _ADVISORY_LOCK = 0x6D61696E73746179
@@ -64,6 +65,7 @@ async def migrate(owner_url: str, files: Sequence[MigrationFile], *, runtime_log
         await _require_roles(connection, runtime_login)
         return await _apply(connection, files)
     except asyncpg.PostgresError as error:
+        forget_values(error)
         raise MigrationFailed(f"A migration failed and was rolled back: {error}") from error
     finally:
         await connection.close(timeout=5)
