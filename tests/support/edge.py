@@ -77,6 +77,11 @@ class Reply:
     body: bytes
 
     @property
+    def json(self) -> dict[str, Any]:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+    @property
     def error(self) -> dict[str, Any]:
         """Return the error, after making sure that it has the one shape and nothing else."""
         made = json.loads(self.body)
@@ -94,7 +99,20 @@ class Edge:
 
     port: int
     key: str
-    server: LimitedServer
+    given_server: LimitedServer | None = None
+
+    @property
+    def server(self) -> LimitedServer:
+        """Return the server, where it runs in this process."""
+        assert self.given_server is not None
+        return self.given_server
+
+    async def is_ready(self) -> bool:
+        """Return whether the server answers that it is ready."""
+        try:
+            return (await self.send(b"GET /readyz HTTP/1.1\r\nHost: edge\r\n\r\n")).status == 200
+        except OSError:
+            return False
 
     @property
     def authorization(self) -> bytes:

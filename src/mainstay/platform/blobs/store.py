@@ -14,7 +14,7 @@ from mainstay.platform.postgres import outside_transaction
 
 Concern = Literal["uploads"]
 TIMEOUT_S = 60.0
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 
 
 class BlobMissing(MainstayError):
