@@ -48,6 +48,7 @@ class Contract:
     # Things that are there, by the name of the parameter that takes their id.
     ids: dict[str, str] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
     violations: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -69,6 +70,7 @@ class Contract:
         try:
             case.validate_response(response, CHECKS, headers=headers, transport_kwargs={"headers": headers})
         except FailureGroup as failed:
+            self.broken += 1
             for failure in failed.exceptions:
                 kind = f"{case.operation.label}: {getattr(failure, 'title', type(failure).__name__)}"
                 self.violations.setdefault(kind, f"{response.status_code} {failure}\n{case.as_curl_command()}"[:2000])

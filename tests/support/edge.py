@@ -17,7 +17,7 @@ from mainstay.control.access import service as access
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller, Role
 from mainstay.edge.server.app import create_app
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.protocol import LimitedServer
 from mainstay.edge.server.serving import make_server
 from mainstay.platform.postgres import Database
@@ -157,7 +157,7 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
 
 @asynccontextmanager
 async def running_edge(
-    database: Database, key: str, limits: RequestLimits, routers: Sequence[APIRouter] = ()
+    database: Database, key: str, limits: EdgeLimits, routers: Sequence[APIRouter] = ()
 ) -> AsyncGenerator[Edge]:
     """Run the edge in this event loop until the block ends."""
 

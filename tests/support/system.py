@@ -18,7 +18,7 @@ from mainstay.control.access import service as access
 from mainstay.control.access.models import Role
 from mainstay.control.tenants import service as tenants
 from mainstay.edge.server.app import create_app, limits_of
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.serving import make_server
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, Scope
@@ -104,7 +104,7 @@ async def running_system(
     models: Path,
     home: Path,
     environment: Mapping[str, object] | None = None,
-    limits: RequestLimits | None = None,
+    limits: EdgeLimits | None = None,
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from mainstay.edge.server.authentication import PUBLIC_PATHS, is_public
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.platform.postgres import Database
 from tests.support.edge import Edge, make_key, running_edge
 from tests.support.system import TestSystem
@@ -38,7 +38,7 @@ async def added_later(body: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def edge(database: Database, owner_database: Database) -> AsyncIterator[Edge]:
     key = await make_key(owner_database, await make_tenant(owner_database))
-    async with running_edge(database, key, RequestLimits(linger_s=0.3), [later]) as running:
+    async with running_edge(database, key, EdgeLimits(linger_s=0.3), [later]) as running:
         yield running
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Tell
 from tests.support.system import Member, TestSystem
 
 SUITE = Path(__file__).parent / "json_test_suite" / "cases.json"
@@ -32,7 +33,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("path", ROUTES)
-async def test_every_document_gets_its_verdict(system: TestSystem, path: str, capsys: pytest.CaptureFixture) -> None:
+async def test_every_document_gets_its_verdict(system: TestSystem, path: str, tell: Tell) -> None:
     member = await system.member()
     tally = Counter[str]()
     wrong: list[str] = []
@@ -42,8 +43,7 @@ async def test_every_document_gets_its_verdict(system: TestSystem, path: str, ca
             status, code = await _verdict(member, path, body)
             if not _is_right(name, status, code, whole=body is document):
                 wrong.append(f"{name}: {status} {code} {body[:60]!r}")
-    with capsys.disabled():
-        print(f"\nJSON on {path}: {tally.total()} tried twice, {len(wrong)} wrong, 0 skipped, {dict(tally)}")
+    tell(f"JSON on {path}: {tally.total()} tried twice, {len(wrong)} wrong, 0 skipped, {dict(tally)}")
     assert wrong == []
     assert tally == COUNTS
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.platform.postgres import Database
 from tests.support.edge import Edge, make_key, read_reply, running_edge
 from tests.support.tenants import make_tenant
 
-LIMITS = RequestLimits(
+LIMITS = EdgeLimits(
     upload_bytes_max=2**20,
     headers_timeout_s=0.4,
     body_timeout_s=1.5,
@@ -263,8 +263,8 @@ async def test_pipelined_requests_are_answered_in_order_up_to_a_limit(edge: Edge
 
 
 async def test_limits_are_one_frozen_set_of_positive_numbers() -> None:
-    for name in RequestLimits.__dataclass_fields__:
-        assert getattr(RequestLimits(), name) > 0, name
+    for name in EdgeLimits.__dataclass_fields__:
+        assert getattr(EdgeLimits(), name) > 0, name
     with pytest.raises(AttributeError):
-        RequestLimits().json_bytes_max = 1  # type: ignore[misc]
-    assert replace(RequestLimits(), upload_bytes_max=1).multipart_bytes_max == 1 + 64 * 1024
+        EdgeLimits().json_bytes_max = 1  # type: ignore[misc]
+    assert replace(EdgeLimits(), upload_bytes_max=1).multipart_bytes_max == 1 + 64 * 1024

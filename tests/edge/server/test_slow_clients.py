@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.platform.postgres import Database
+from tests.conftest import Tell
 from tests.support import slow_clients
 from tests.support.database import DatabaseUrls
 from tests.support.edge import Edge, make_key, running_edge
@@ -24,7 +25,7 @@ MIB = 2**20
 SLACK_S = 5.0
 
 
-def deadlines(limits: RequestLimits) -> Mapping[str, float]:
+def deadlines(limits: EdgeLimits) -> Mapping[str, float]:
     """Return when each kind of slow client must be gone, without the slack."""
     return {
         "slow head": limits.headers_timeout_s,
@@ -71,19 +72,16 @@ def _spooled_bytes(pid: int) -> int:
     return size
 
 
-def _tell(title: str, gone: Mapping[str, Sequence[float]], figures: str, capsys: pytest.CaptureFixture[str]) -> None:
+def _tell(title: str, gone: Mapping[str, Sequence[float]], figures: str, tell: Tell) -> None:
     clients = sum(map(len, gone.values()))
     latest = ", ".join(f"{name} {max(seconds):.1f} s" for name, seconds in gone.items())
-    with capsys.disabled():
-        print(f"\n{title}: {clients} tried, {clients} gone, 0 skipped; latest: {latest}; {figures}")
+    tell(f"{title}: {clients} tried, {clients} gone, 0 skipped; latest: {latest}; {figures}")
 
 
 async def test_slow_clients_are_gone_at_their_deadline(
-    database: Database, owner_database: Database, tenant: TestTenant, capsys: pytest.CaptureFixture[str]
+    database: Database, owner_database: Database, tenant: TestTenant, tell: Tell
 ) -> None:
-    limits = RequestLimits(
-        headers_timeout_s=1.0, body_patience_s=0.6, response_stall_s=1.5, linger_s=0.5, room_wait_s=1.0
-    )
+    limits = EdgeLimits(headers_timeout_s=1.0, body_patience_s=0.6, response_stall_s=1.5, linger_s=0.5, room_wait_s=1.0)
     ways = {**WAYS, "never reading": slow_clients.never_reading("/v1/large/400")}
     async with running_edge(database, await make_key(owner_database, tenant), limits) as edge:
         before = await slow_clients.for_a_while(edge, "/healthz", 1.0, clients=4)
@@ -92,12 +90,12 @@ async def test_slow_clients_are_gone_at_their_deadline(
         gone = await slow_clients.attack(edge, ways, each=10)
         stop.set()
         during = await asking
-    _tell("slow clients", gone, f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during", capsys)
+    _tell("slow clients", gone, f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during", tell)
     _assert_gone(gone, limits, each=10)
     assert not during.failures
 
 
-def _assert_gone(gone: Mapping[str, Sequence[float]], limits: RequestLimits, each: int) -> None:
+def _assert_gone(gone: Mapping[str, Sequence[float]], limits: EdgeLimits, each: int) -> None:
     for name, deadline_s in deadlines(limits).items():
         assert len(gone[name]) == each
         assert max(gone[name]) <= deadline_s + limits.linger_s + SLACK_S, name
@@ -111,9 +109,9 @@ async def test_five_hundred_slow_clients_cost_little(
     tenant: TestTenant,
     models_folder: Path,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    tell: Tell,
 ) -> None:
-    limits = RequestLimits()
+    limits = EdgeLimits()
     key = await make_key(owner_database, tenant)
     async with _server_process(database_urls, models_folder, tmp_path, key) as (edge, pid):
         path = f"/v1/files/{await _uploaded(edge, 8 * MIB)}/content"
@@ -135,7 +133,7 @@ async def test_five_hundred_slow_clients_cost_little(
         f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during ({len(during.seconds)} requests,"
         f" {len(during.failures)} failed); RSS +{grown:.0f} MiB; spooled at most {spooled:.0f} MiB"
     )
-    _tell("504 slow clients", gone, figures, capsys)
+    _tell("504 slow clients", gone, figures, tell)
     _assert_gone(gone, limits, each=84)
     assert during.p95_ms <= 2 * before.p95_ms
     assert not during.failures

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends
 
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, WriteTx
 from mainstay.platform.postgres.migrations import MigrationFailed, migrate
@@ -112,7 +112,7 @@ async def edge(database: Database, owner_database: Database) -> AsyncIterator[Ed
             await BREAKS[number](tx)
 
     key = await make_key(owner_database, await make_tenant(owner_database))
-    async with running_edge(database, key, RequestLimits(), [made]) as running:
+    async with running_edge(database, key, EdgeLimits(), [made]) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from mainstay.edge.server.authentication import RequireKey
 from mainstay.edge.server.bodies import ProvedBodies
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.middleware import RequestContext
 from mainstay.edge.server.openapi import install_openapi
 
@@ -23,7 +23,7 @@ PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
 
 
-def create_app(settings: Settings, open_system: Opener, limits: RequestLimits | None = None) -> FastAPI:
+def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | None = None) -> FastAPI:
     """Return the application; its objects are opened when it starts and closed when it stops."""
     limits = limits or limits_of(settings)
 
@@ -56,9 +56,9 @@ def create_app(settings: Settings, open_system: Opener, limits: RequestLimits | 
     return app
 
 
-def limits_of(settings: Settings) -> RequestLimits:
+def limits_of(settings: Settings) -> EdgeLimits:
     """Return the limits with what the environment says."""
-    return RequestLimits(json_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max)
+    return EdgeLimits(json_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max)
 
 
 class _PageFiles(StaticFiles):

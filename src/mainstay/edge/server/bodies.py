@@ -8,7 +8,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.receipt import BodyReceipt, declared_bytes, has_body
 from mainstay.edge.server.refusals import Refused, invalid_body
 from mainstay.edge.server.room import Room
@@ -23,7 +23,7 @@ BOUNDARY_BYTES_MAX: Final = 70
 class ProvedBodies:
     """Refuses bodies of another kind than a route takes, JSON that is not strict, and forms of too many parts."""
 
-    def __init__(self, app: ASGIApp, *, limits: RequestLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: EdgeLimits) -> None:
         self._app = app
         self._limits = limits
         self._json_room = Room("large bodies", limits.json_room_bytes, limits.room_wait_s)

@@ -7,7 +7,7 @@ MIB = 1024 * KIB
 
 
 @dataclass(frozen=True)
-class RequestLimits:
+class EdgeLimits:
     """The limits, each with the refusal that a client sees beyond it."""
 
     # The head. 414 for the address, 431 for the rest.

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainstay.edge.server.bodies import UPLOAD_PATHS
 from mainstay.edge.server.errors import answer_to
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.receipt import BodyReceipt, has_body
 from mainstay.edge.server.refusals import Refused
 from mainstay.kernel.ids import new_id
@@ -41,7 +41,7 @@ _SAFE_HEADERS = {
 class RequestContext:
     """Gives each request its id and its limits, and tells of its end."""
 
-    def __init__(self, app: ASGIApp, *, limits: RequestLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: EdgeLimits) -> None:
         self._app = app
         self._limits = limits
 
@@ -59,7 +59,7 @@ class RequestContext:
             await _Exchange(scope, send, request_id, receipt, self._limits).run(self._app, headers)
 
 
-def _receipt(scope: Scope, headers: Headers, receive: Receive, limits: RequestLimits) -> BodyReceipt:
+def _receipt(scope: Scope, headers: Headers, receive: Receive, limits: EdgeLimits) -> BodyReceipt:
     if scope["path"] in UPLOAD_PATHS:
         bytes_max, timeout_s = limits.multipart_bytes_max, limits.request_timeout_s
     else:
@@ -70,7 +70,7 @@ def _receipt(scope: Scope, headers: Headers, receive: Receive, limits: RequestLi
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str, receipt: BodyReceipt, limits: RequestLimits) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, receipt: BodyReceipt, limits: EdgeLimits) -> None:
         self._scope = scope
         self._send = send
         self._request_id = request_id

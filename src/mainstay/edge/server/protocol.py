@@ -15,7 +15,7 @@ import uvicorn
 from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.refusals import Refused, busy, too_slow
 from mainstay.kernel.ids import new_id
 
@@ -34,7 +34,7 @@ MALFORMED = Refused(
 class LimitedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, limits: RequestLimits, **given: Any) -> None:
+    def __init__(self, limits: EdgeLimits, **given: Any) -> None:
         super().__init__(**given)
         self._limits = limits
         # Since when a head is waited for, since when the client takes nothing of a response, and when it was refused.

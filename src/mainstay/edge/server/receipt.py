@@ -7,7 +7,7 @@ from contextlib import suppress
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.refusals import body_too_large, too_slow
 
 
@@ -18,7 +18,7 @@ class BodyReceipt:
     """
 
     def __init__(
-        self, receive: Receive, limits: RequestLimits, *, bytes_max: int, timeout_s: float, expected: bool
+        self, receive: Receive, limits: EdgeLimits, *, bytes_max: int, timeout_s: float, expected: bool
     ) -> None:
         self._receive = receive
         self._limits = limits

@@ -6,13 +6,13 @@ from typing import Any, cast
 import uvicorn
 from fastapi import FastAPI
 
-from mainstay.edge.server.limits import RequestLimits
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.protocol import LimitedProtocol, LimitedServer
 
 GRACEFUL_SHUTDOWN_S = 20
 
 
-def make_server(app: FastAPI, *, host: str, port: int, limits: RequestLimits) -> LimitedServer:
+def make_server(app: FastAPI, *, host: str, port: int, limits: EdgeLimits) -> LimitedServer:
     """Return a server that is ready to run; with the port 0 the system chooses one."""
     config = uvicorn.Config(
         app,

@@ -11,11 +11,20 @@ class Exact(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+# One event of a stream; its data is a JSON text, as OpenAI's clients read it.
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+    "additionalProperties": False,
+}
+
+
 def answers(model: type[BaseModel], *, streams: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that answers 200 with a `model`, or where asked with server-sent events."""
     described: dict[str, Any] = {"model": model, "description": model.__doc__ or ""}
     if streams:
-        described["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+        described["content"] = {"text/event-stream": {"schema": _EVENT}}
     return {200: described}
 
 
