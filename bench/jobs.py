@@ -20,7 +20,7 @@ from bench.postgres import production_cluster, temporary_folder
 from mainstay.kernel.ids import new_id
 from mainstay.platform.jobs import JobHandler, JobRegistry, JobRun, PostgresWakeups, Worker, WorkerLimits, enqueue
 from mainstay.platform.postgres import Database, PoolLimits, Scope
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls, set_scope
 from tests.support.jobs import EFFECTS_TABLE, commit_effect, eventually, kind
 from tests.support.tenants import make_tenant
 
@@ -107,9 +107,7 @@ async def loop_until_empty(bench: Bench, jobs: int) -> None:
 
         async def one(job_id: UUID) -> None:
             async with pool.acquire() as connection, connection.transaction():
-                await connection.execute(
-                    "SELECT set_config('mainstay.tenant_id', $1, true)", str(bench.scope.tenant_id)
-                )
+                await set_scope(connection, bench.scope)
                 await connection.execute(
                     "INSERT INTO public.effects (tenant_id, job_id, attempt, note) VALUES ($1, $2, 1, 'done')",
                     bench.scope.tenant_id, job_id,
@@ -188,9 +186,9 @@ async def main(urls: DatabaseUrls, jobs: int, rounds: int, finished: int) -> Non
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     superuser = await asyncpg.connect(urls.superuser)
     await superuser.execute(EFFECTS_TABLE + LOOP_TABLE)
-    owner = await Database.connect(urls.owner)
+    owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
     tenant = await make_tenant(owner)
-    database = await Database.connect(urls.app, POOL)
+    database = await Database.connect(urls.app, POOL, scope_key=SCOPE_KEY)
     bench = Bench(urls, database, superuser, tenant.admin)
     version = await superuser.fetchval("SHOW server_version")
     print(f"PostgreSQL {version}, {CONCURRENCY} slots, {jobs} jobs a round, {rounds} rounds, medians")

@@ -21,7 +21,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import service
 from mainstay.knowledge.retrieval.store import Vector
-from mainstay.platform.postgres import Database, PoolLimits, Scope
+from mainstay.platform.postgres import Database, PoolLimits, Scope, ScopeKey
 from mainstay.platform.postgres.queries import parse_queries
 from tests.support.retrieval import add_document_version, make_store
 
@@ -40,6 +40,7 @@ class LargeStore:
 
     id: UUID
     scope: Scope
+    scope_key: ScopeKey
     questions: Sequence[str]
 
 
@@ -61,7 +62,7 @@ async def make_large_store(system: RunningSystem, count: int, questions: int) ->
     texts = chunk_texts(count)
     vectors = np.random.default_rng(11).normal(size=(count, MiniLm.dimensions)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    database = await Database.connect(system.cluster.app_url)
+    database = await Database.connect(system.cluster.app_url, scope_key=system.scope_key)
     scope = (await access.authenticate(database, system.key, request_id="bench")).scope
     async with database.write(scope, unaudited="a bench") as tx:
         store_id = await make_store(tx)
@@ -77,7 +78,8 @@ async def make_large_store(system: RunningSystem, count: int, questions: int) ->
     await superuser.execute("CHECKPOINT")
     await superuser.close()
     step = max(1, count // questions)
-    return LargeStore(store_id, scope, [" ".join(text.split()[:_QUERY_WORDS]) for text in texts[::step]][:questions])
+    asked = [" ".join(text.split()[:_QUERY_WORDS]) for text in texts[::step]][:questions]
+    return LargeStore(store_id, scope, system.scope_key, asked)
 
 
 async def _add_document(
@@ -99,7 +101,7 @@ async def loop_searches(
 
     With the address of a superuser the same statements run without row security. The first turn warms up.
     """
-    sessions = [await _Session.open(url) for url in urls]
+    sessions = [await _Session.open(url, store.scope_key) for url in urls]
     for turn in range(turns + 1):
         for question, vector in zip(store.questions, vectors, strict=True):
             for session in sessions:
@@ -120,8 +122,8 @@ class _Session:
         self._backend_s = 0.0
 
     @classmethod
-    async def open(cls, url: str) -> Self:
-        database = await Database.connect(url, PoolLimits(connections_max=1))
+    async def open(cls, url: str, scope_key: ScopeKey) -> Self:
+        database = await Database.connect(url, PoolLimits(connections_max=1), scope_key=scope_key)
         async with database.keyhole() as tx:
             return cls(database, await tx.fetch_value(_BACKEND))
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import asyncpg
 
 from mainstay.platform.postgres.embedded import APP_ROLE, EmbeddedCluster
-from mainstay.platform.postgres.migrations import migrate
+from mainstay.platform.postgres.migrations import migrate, trust_scope_key
 from mainstay.schema import migrations
+from tests.support.database import SCOPE_KEY
 
 REPOSITORY = Path(__file__).parents[1]
 # Built once for all benches and runs.
@@ -36,6 +37,7 @@ def production_cluster(folder: Path) -> Generator[EmbeddedCluster]:
     cluster.start(deadline_s=60)
     try:
         asyncio.run(migrate(cluster.owner_url, migrations(), runtime_login=APP_ROLE))
+        asyncio.run(trust_scope_key(cluster.owner_url, SCOPE_KEY))
         yield cluster
     finally:
         cluster.stop(deadline_s=20)

@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.postgres import MODELS
 from bench.process_cpu import descendants
 from mainstay.edge.up.readiness import is_ready
+from mainstay.platform.postgres import ScopeKey, load_scope_key
 from mainstay.platform.postgres.embedded import EmbeddedCluster, cluster_folder
 from mainstay.platform.processes.account import unprivileged_account
 from mainstay.platform.processes.ports import pick_port
@@ -35,6 +36,7 @@ class RunningSystem:
     worker: int
     postmaster: int
     cluster: EmbeddedCluster
+    scope_key: ScopeKey
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,6 +71,7 @@ def running_system(folder: Path) -> Generator[RunningSystem]:
             worker=_only(process.pid, "mainstay.edge.worker"),
             postmaster=_only(process.pid, " -D "),
             cluster=cluster,
+            scope_key=load_scope_key(None, home / "keys" / "scope.key"),
         )
         with running.client() as client:
             _wait_quiet(client)

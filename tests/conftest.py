@@ -10,7 +10,7 @@ import pytest
 
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.embedded import EmbeddedCluster
-from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.system import TestSystem, running_system
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -83,14 +83,14 @@ async def database_urls(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
 
 @pytest.fixture(scope="session")
 async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.app, application="tests")
+    opened = await Database.connect(database_urls.app, application="tests", scope_key=SCOPE_KEY)
     yield opened
     await opened.close()
 
 
 @pytest.fixture(scope="session")
 async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.owner, application="tests-owner")
+    opened = await Database.connect(database_urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
     yield opened
     await opened.close()
 
@@ -115,8 +115,12 @@ def models_folder() -> Path:
 
 @pytest.fixture(scope="session")
 async def system(
-    database_urls: DatabaseUrls, owner_database: Database, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    superuser_url: str, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[TestSystem]:
-    """The server over a real socket and a worker beside it, on the test database."""
-    async with running_system(database_urls, owner_database, models_folder, tmp_path_factory.mktemp("home")) as running:
-        yield running
+    """The server over a real socket and a worker beside it, on a database whose jobs no other test waits for."""
+    home = tmp_path_factory.mktemp("home")
+    async with scratch_database(superuser_url) as urls:
+        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+        async with running_system(urls, owner, models_folder, home) as running:
+            yield running
+        await owner.close()

@@ -21,6 +21,7 @@ from mainstay.knowledge.retrieval.service import indexed_text
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.postgres import Database, Scope
 from mainstay.platform.telemetry import configure_logging
+from tests.support.database import SCOPE_KEY
 from tests.support.tenants import make_tenant
 
 # As many as the command line sends.
@@ -54,10 +55,10 @@ class Ingesting:
         configure_logging("worker")
         settings = Settings(MAINSTAY_HOME=Path(home), MAINSTAY_APP_DATABASE_URL=app)  # type: ignore[arg-type]
         (settings.home / "models").symlink_to(models)
-        owner_database = await Database.connect(owner)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
-        self._database = await Database.connect(app)
+        self._database = await Database.connect(app, scope_key=SCOPE_KEY)
         self._superuser = await asyncpg.connect(superuser)
         self._blobs = open_blobs(settings)
         self._model = MiniLm(settings.home / "models")

@@ -18,6 +18,7 @@ from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import service
 from mainstay.platform.postgres import Database, Scope
 from mainstay.platform.postgres.codecs import install_codecs
+from tests.support.database import SCOPE_KEY
 from tests.support.retrieval import add_document_version, make_store
 from tests.support.tenants import make_tenant
 
@@ -45,10 +46,10 @@ class Rows:
 
     async def open(self, app: str, owner: str) -> None:
         """Connect, and make a tenant."""
-        owner_database = await Database.connect(owner)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
-        self._database = await Database.connect(app)
+        self._database = await Database.connect(app, scope_key=SCOPE_KEY)
         self._owner = await asyncpg.connect(owner)
         await install_codecs(self._owner)
 

@@ -18,7 +18,7 @@ from mainstay.knowledge.retrieval import fusion, service, store
 from mainstay.knowledge.retrieval.terms import query_words
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.embedded import EmbeddedCluster
-from tests.support.database import scratch_database
+from tests.support.database import SCOPE_KEY, scratch_database
 from tests.support.retrieval import add_document_version, make_store
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -83,7 +83,10 @@ async def open_database() -> AsyncIterator[tuple[Database, TestTenant]]:
         if not given:
             cluster.start(deadline_s=60)
         async with scratch_database(given or cluster.superuser_url) as urls:
-            owner, database = await Database.connect(urls.owner), await Database.connect(urls.app)
+            owner, database = (
+                await Database.connect(urls.owner, scope_key=SCOPE_KEY),
+                await Database.connect(urls.app, scope_key=SCOPE_KEY),
+            )
             try:
                 yield database, await make_tenant(owner)
             finally:

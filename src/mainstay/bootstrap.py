@@ -32,7 +32,7 @@ from mainstay.knowledge.retrieval.jobs import handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
-from mainstay.platform.postgres import Database, PoolLimits
+from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.platform.telemetry import configure_logging
@@ -105,7 +105,8 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
             database,
             JobRegistry(handlers(ingest)),
             WorkerLimits(concurrency=settings.worker_concurrency),
-            wakeups=PostgresWakeups(_require_url(settings)),
+            # A pooler swallows notifications; the worker then finds its jobs by looking for them.
+            wakeups=None if settings.database_pooled else PostgresWakeups(_require_url(settings)),
             duties=[Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)],
             on_beat=on_beat,
         )
@@ -114,6 +115,12 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
 def open_blobs(settings: Settings) -> Blobs:
     """Return the object store of this machine."""
     return Blobs.in_folder(settings.home / "blobs")
+
+
+def open_scope_key(settings: Settings) -> ScopeKey:
+    """Return the key that signs the scopes of this system; raises InvalidScopeKey."""
+    given = settings.scope_key.get_secret_value() if settings.scope_key else None
+    return load_scope_key(given, settings.scope_key_file)
 
 
 def _require_url(settings: Settings) -> str:
@@ -125,9 +132,10 @@ def _require_url(settings: Settings) -> str:
 async def _open_database(stack: AsyncExitStack, settings: Settings, process: str, connections_max: int) -> Database:
     url = _require_url(settings)
     await require_safe_role(url)
-    await wait_until_migrated(url, migrations(), deadline_s=MIGRATED_DEADLINE_S)
-    limits = PoolLimits(connections_max=connections_max)
-    database = await Database.connect(url, limits, application=f"mainstay-{process}")
+    scope_key = open_scope_key(settings)
+    await wait_until_migrated(url, migrations(), scope_key=scope_key, deadline_s=MIGRATED_DEADLINE_S)
+    limits = PoolLimits(connections_max=connections_max, pooled=settings.database_pooled)
+    database = await Database.connect(url, limits, scope_key=scope_key, application=f"mainstay-{process}")
     stack.push_async_callback(database.close)
     return database
 

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     """The same database as the owner of the schema, which migrates it and never serves."""
     app_database_url: SecretStr | None = Field(default=None, validation_alias="MAINSTAY_APP_DATABASE_URL")
     """Set by `mainstay up` for the processes it starts; wins over database_url."""
+    database_pooled: bool = Field(default=False, validation_alias="MAINSTAY_DATABASE_POOLED")
+    """Whether database_url leads through a pooler that gives each transaction another session, such as PgBouncer."""
+    scope_key: SecretStr | None = Field(default=None, validation_alias="MAINSTAY_SCOPE_KEY")
+    """What signs the scope of each transaction, the same for all processes of a system; without it, that in `home`."""
     model_url: str | None = Field(default=None, validation_alias="MAINSTAY_MODEL_URL")
     """The base URL of an OpenAI-compatible endpoint, for example https://api.openai.com/v1."""
     model_key: SecretStr | None = Field(
@@ -63,6 +67,11 @@ class Settings(BaseSettings):
     def key_file(self) -> Path:
         """Return where the key lies that the command line reads by itself."""
         return self.home / "keys" / "demo.key"
+
+    @property
+    def scope_key_file(self) -> Path:
+        """Return where `mainstay up` keeps the key that signs scopes, where none is given."""
+        return self.home / "keys" / "scope.key"
 
     @property
     def serving_url(self) -> str | None:

@@ -21,7 +21,7 @@ from mainstay.bootstrap import open_server
 from mainstay.config import Settings
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.edge import make_key
 from tests.support.tenants import make_tenant
 
@@ -86,7 +86,11 @@ async def contract(
 ) -> Contract:
     key = await make_key(owner_database, await make_tenant(owner_database), "owner")
     (tmp_path / "models").symlink_to(models_folder)
-    settings = Settings(MAINSTAY_HOME=tmp_path, MAINSTAY_APP_DATABASE_URL=database_urls.app)  # type: ignore[arg-type]
+    settings = Settings(
+        MAINSTAY_HOME=tmp_path,
+        MAINSTAY_APP_DATABASE_URL=database_urls.app,
+        MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex(),
+    )  # type: ignore[arg-type]
     app = create_app(settings, open_server)
     headers = {"Authorization": f"Bearer {key}"}
     return Contract(openapi.from_asgi("/openapi.json", app), headers, ids=_made(asgi.get_client(app), headers))

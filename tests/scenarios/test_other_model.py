@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.openai_server import answer, failure, openai_server
 from tests.support.system import running_system
 
@@ -15,7 +15,7 @@ from tests.support.system import running_system
 async def own_database(superuser_url: str) -> AsyncIterator[tuple[DatabaseUrls, Database]]:
     """A database that no other worker takes jobs from: another one would look for the blobs in another home."""
     async with scratch_database(superuser_url) as urls:
-        owner = await Database.connect(urls.owner, application="tests-owner")
+        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
         yield urls, owner
         await owner.close()
 

@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 import mainstay
+from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.queries import Query, parse_queries
-from tests.support.database import DatabaseUrls
+from tests.support.database import DatabaseUrls, set_scope
 
 ROOT = Path(mainstay.__file__).parent
 QUERIES = [
@@ -27,11 +28,7 @@ async def plan(connection: asyncpg.Connection, query: Query) -> None:
     attempt = connection.transaction()
     await attempt.start()
     try:
-        await connection.execute(
-            "SELECT set_config('mainstay.tenant_id', $1, true), set_config('mainstay.principal_id', $1, true),"
-            " set_config('mainstay.sees_all', 'off', true)",
-            str(uuid4()),
-        )
+        await set_scope(connection, Scope(uuid4(), uuid4()))
         await connection.execute(f"PREPARE candidate AS {query.sql}")
         nulls = ", ".join(["NULL"] * len(query.params))
         await connection.execute(f"EXPLAIN EXECUTE candidate{f'({nulls})' if nulls else ''}")

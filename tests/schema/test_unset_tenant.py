@@ -12,10 +12,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.catalogue import tenant_tables
 from mainstay.platform.postgres.catalogue.facts import read_facts
 from mainstay.schema.declared import declared
-from tests.support.database import DatabaseUrls
+from tests.support.database import DatabaseUrls, set_scope
 
 # What reading a setting that was never made, or that was LOCAL to a past transaction, raises.
 TENANT_ERRORS = (asyncpg.UndefinedObjectError, asyncpg.InvalidTextRepresentationError)
@@ -27,7 +28,7 @@ READS = (
     "SELECT 1 FROM {table} WHERE tenant_id = '{tenant}'",
     "SELECT 1 FROM {table} WHERE tenant_id = '{tenant}' FOR SHARE",
     "SELECT 1 WHERE EXISTS (SELECT FROM {table} WHERE tenant_id = '{tenant}')",
-    "SELECT 1 FROM {table} a JOIN {table} b USING (tenant_id) LIMIT 0",
+    "SELECT 1 FROM {table} a JOIN {table} b USING (tenant_id) LIMIT 1",
 )
 WRITES = (
     "INSERT INTO {table} DEFAULT VALUES",
@@ -102,11 +103,7 @@ async def silent(
 
 async def set_tenant(connection: asyncpg.Connection) -> None:
     """Set a tenant that has no rows, until the end of the transaction."""
-    await connection.execute(
-        "SELECT set_config('mainstay.tenant_id', $1, true), set_config('mainstay.principal_id', $1, true),"
-        " set_config('mainstay.sees_all', 'on', true)",
-        str(uuid4()),
-    )
+    await set_scope(connection, Scope(uuid4(), uuid4(), sees_all=True))
 
 
 async def forget_a_tenant(connection: asyncpg.Connection) -> None:
@@ -152,7 +149,7 @@ async def test_policy_that_forgives_is_noticed(superuser: asyncpg.Connection, ta
         await superuser.execute("RESET ROLE")
         await superuser.execute(
             "ALTER POLICY tenant ON mainstay.principals"
-            " USING (tenant_id = nullif(current_setting('mainstay.tenant_id', true), '')::uuid)"
+            " USING (tenant_id = nullif(split_part(current_setting('mainstay.scope', true), '.', 2), '')::uuid)"
         )
         await superuser.execute("SET LOCAL ROLE mainstay_runtime")
         wrong = await silent(superuser, tables, errors=TENANT_ERRORS)

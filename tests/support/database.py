@@ -8,13 +8,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from mainstay.platform.postgres.migrations import ROLES, migrate
+from mainstay.platform.postgres import Scope, ScopeKey
+from mainstay.platform.postgres.migrations import ROLES, migrate, trust_scope_key
 from mainstay.schema import migrations
 
 RUNTIME_LOGIN = "mainstay_test_app"
 OWNER_LOGIN = "mainstay_test_owner"
 # Not a secret: the cluster listens on loopback, for the length of one test run.
 PASSWORD = "only-for-tests"
+SCOPE_KEY = ScopeKey(b"a key that every test signs with")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class DatabaseUrls:
     superuser: str
     owner: str
     app: str
+
+
+async def set_scope(connection: asyncpg.Connection, scope: Scope) -> None:
+    """Set a scope as the application signs it, until the end of the transaction."""
+    await connection.fetchval("SELECT set_config('mainstay.scope', $1, true)", SCOPE_KEY.sign(scope))
 
 
 def at(url: str, *, user: str | None = None, password: str | None = None, database: str | None = None) -> str:
@@ -59,6 +66,7 @@ async def scratch_database(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
         )
         await _create_extension(urls.superuser)
         await migrate(urls.owner, migrations(), runtime_login=RUNTIME_LOGIN)
+        await trust_scope_key(urls.owner, SCOPE_KEY)
         await admin.execute("SELECT pg_advisory_unlock(7300)")
         yield urls
     finally:

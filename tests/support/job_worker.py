@@ -10,6 +10,7 @@ from mainstay.edge.worker.process import main
 from mainstay.platform.jobs import JobRegistry, Worker, WorkerLimits
 from mainstay.platform.postgres import Database
 from mainstay.platform.telemetry import configure_logging
+from tests.support.database import SCOPE_KEY
 from tests.support.jobs import child_handlers
 
 
@@ -27,7 +28,7 @@ async def system(on_beat: Callable[[], None]) -> AsyncIterator[Worker]:
     async def hear() -> str:
         return (await reader.readline()).decode()
 
-    database = await Database.connect(url, application=f"worker-{queue}")
+    database = await Database.connect(url, application=f"worker-{queue}", scope_key=SCOPE_KEY)
     registry = JobRegistry(child_handlers(queue, say, hear))
     try:
         yield Worker(database, registry, WorkerLimits(**json.loads(limits)), on_beat=on_beat)

@@ -22,7 +22,7 @@ from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.serving import make_server
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, Scope
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 
 READY_DEADLINE_S = 60.0
 INGEST_DEADLINE_S = 60.0
@@ -108,7 +108,12 @@ async def running_system(
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)
-    settings = Settings(MAINSTAY_HOME=home, MAINSTAY_APP_DATABASE_URL=urls.app, **(environment or {}))  # type: ignore[arg-type]
+    settings = Settings(
+        MAINSTAY_HOME=home,
+        MAINSTAY_APP_DATABASE_URL=urls.app,
+        MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex(),
+        **(environment or {}),
+    )  # type: ignore[arg-type]
     limits = limits or limits_of(settings)
     server = make_server(create_app(settings, open_server, limits), host="127.0.0.1", port=0, limits=limits)
     # The signals of the test run are not the server's.

@@ -20,14 +20,14 @@ async def schema_sql(connection: asyncpg.Connection) -> str:
     async with connection.transaction():
         # Names print qualified.
         await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-        # Functions of mainstay are what tables and policies call; those of the keyhole read tables.
+        # Functions of the keyhole read tables, those of mainstay call them, and policies and triggers call these.
         blocks = [
             *await _blocks(connection, "schemas", schemas=list(SCHEMAS)),
-            *await _blocks(connection, "functions", schema="mainstay"),
             *await _blocks(connection, "tables", schemas=list(SCHEMAS)),
             *await _blocks(connection, "foreign_keys", schemas=list(SCHEMAS)),
-            *await _blocks(connection, "protections", schemas=list(SCHEMAS)),
             *await _blocks(connection, "functions", schema="keyhole"),
+            *await _blocks(connection, "functions", schema="mainstay"),
+            *await _blocks(connection, "protections", schemas=list(SCHEMAS)),
         ]
     return "\n\n".join([_HEAD, *blocks]).replace("\n\n\n", "\n\n") + "\n"
 

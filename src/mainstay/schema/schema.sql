@@ -9,70 +9,6 @@ CREATE SCHEMA IF NOT EXISTS mainstay;
 GRANT USAGE ON SCHEMA mainstay TO mainstay_keyhole;
 GRANT USAGE ON SCHEMA mainstay TO mainstay_runtime;
 
-CREATE OR REPLACE FUNCTION mainstay.current_principal()
- RETURNS uuid
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN (current_setting('mainstay.principal_id'::text))::uuid;
-REVOKE ALL ON ROUTINE mainstay.current_principal() FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE mainstay.current_principal() TO mainstay_keyhole;
-GRANT EXECUTE ON ROUTINE mainstay.current_principal() TO mainstay_runtime;
-
-CREATE OR REPLACE FUNCTION mainstay.current_tenant()
- RETURNS uuid
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN (current_setting('mainstay.tenant_id'::text))::uuid;
-REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
-GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
-
-CREATE OR REPLACE PROCEDURE mainstay.open_keyhole(IN signature regprocedure)
- LANGUAGE plpgsql
-AS $procedure$
-BEGIN
-    EXECUTE format('ALTER FUNCTION %s OWNER TO mainstay_keyhole', signature);
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO mainstay_runtime', signature);
-END $procedure$;
-REVOKE ALL ON ROUTINE mainstay.open_keyhole(regprocedure) FROM PUBLIC;
-
-CREATE OR REPLACE PROCEDURE mainstay.protect(IN relation regclass, IN rights text, IN owned boolean DEFAULT false)
- LANGUAGE plpgsql
-AS $procedure$
-DECLARE
-    rule text := 'tenant_id = mainstay.current_tenant()';
-BEGIN
-    IF owned THEN
-        rule := rule || ' AND (visibility = ''tenant'' OR owner_id = mainstay.current_principal() OR mainstay.sees_all())';
-    END IF;
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
-    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);
-    EXECUTE format('CREATE POLICY tenant ON %s USING (%s) WITH CHECK (%s)', relation, rule, rule);
-    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', relation);
-    EXECUTE format('GRANT %s ON %s TO mainstay_runtime', rights, relation);
-END $procedure$;
-REVOKE ALL ON ROUTINE mainstay.protect(regclass,text,boolean) FROM PUBLIC;
-
-CREATE OR REPLACE FUNCTION mainstay.refuse_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    RAISE EXCEPTION '% on % is refused: its rows are only ever added', TG_OP, TG_TABLE_NAME
-        USING ERRCODE = 'insufficient_privilege';
-END $function$;
-REVOKE ALL ON ROUTINE mainstay.refuse_change() FROM PUBLIC;
-
-CREATE OR REPLACE FUNCTION mainstay.sees_all()
- RETURNS boolean
- LANGUAGE sql
- STABLE PARALLEL SAFE
-RETURN (current_setting('mainstay.sees_all'::text))::boolean;
-REVOKE ALL ON ROUTINE mainstay.sees_all() FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_keyhole;
-GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_runtime;
-
 CREATE TABLE mainstay.answer_passages (
     tenant_id uuid NOT NULL,
     answer_id uuid NOT NULL,
@@ -480,6 +416,17 @@ CREATE TABLE mainstay.retired_chunks (
     CONSTRAINT retired_chunks_pkey PRIMARY KEY (tenant_id, generation_id, chunk_no)
 );
 
+CREATE TABLE mainstay.scope_keys (
+    id text COLLATE "C" NOT NULL,
+    inner_block bytea NOT NULL,
+    outer_block bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT scope_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT scope_keys_id_check CHECK ((id ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT scope_keys_inner_block_check CHECK ((length(inner_block) = 64)),
+    CONSTRAINT scope_keys_outer_block_check CHECK ((length(outer_block) = 64))
+);
+
 CREATE TABLE mainstay.stores (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -587,184 +534,6 @@ ALTER TABLE mainstay.stores ADD CONSTRAINT stores_tenant_id_owner_id_fkey
 
 ALTER TABLE mainstay.version_texts ADD CONSTRAINT version_texts_tenant_id_version_id_fkey
     FOREIGN KEY (tenant_id, version_id) REFERENCES mainstay.document_versions(tenant_id, id);
-
-ALTER TABLE mainstay.answer_passages ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.answer_passages
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
-
-ALTER TABLE mainstay.answers ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.answers FORCE ROW LEVEL SECURITY;
-CREATE POLICY keyhole ON mainstay.answers FOR SELECT TO mainstay_keyhole
-    USING (true);
-CREATE POLICY tenant ON mainstay.answers
-    USING (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())));
-GRANT INSERT, SELECT, UPDATE ON mainstay.answers TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, owner_id, state, deadline_at) ON mainstay.answers TO mainstay_keyhole;
-
-ALTER TABLE mainstay.api_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.api_keys FORCE ROW LEVEL SECURITY;
-CREATE POLICY keyhole ON mainstay.api_keys FOR SELECT TO mainstay_keyhole
-    USING (true);
-CREATE POLICY tenant ON mainstay.api_keys
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.api_keys TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, prefix, secret_sha256, role, expires_at, revoked_at) ON mainstay.api_keys TO mainstay_keyhole;
-GRANT UPDATE (revoked_at) ON mainstay.api_keys TO mainstay_runtime;
-
-ALTER TABLE mainstay.audit_entries ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.audit_entries FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.audit_entries
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.audit_entries TO mainstay_runtime;
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON mainstay.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION mainstay.refuse_change();
-ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
-
-ALTER TABLE mainstay.chunk_counters ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.chunk_counters FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.chunk_counters
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT, UPDATE ON mainstay.chunk_counters TO mainstay_runtime;
-
-ALTER TABLE mainstay.chunks ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.chunks FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.chunks
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.chunks TO mainstay_runtime;
-
-ALTER TABLE mainstay.citations ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.citations FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.citations
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
-
-ALTER TABLE mainstay.conversations ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.conversations FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.conversations
-    USING (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())));
-GRANT INSERT, SELECT ON mainstay.conversations TO mainstay_runtime;
-
-ALTER TABLE mainstay.document_versions ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.document_versions FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.document_versions
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT, UPDATE ON mainstay.document_versions TO mainstay_runtime;
-
-ALTER TABLE mainstay.documents ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.documents FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.documents
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.documents TO mainstay_runtime;
-GRANT UPDATE (version_current_id, attributes, deleted_at) ON mainstay.documents TO mainstay_runtime;
-
-ALTER TABLE mainstay.embeddings ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.embeddings FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.embeddings
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
-
-ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.files FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.files
-    USING (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())));
-GRANT INSERT, SELECT ON mainstay.files TO mainstay_runtime;
-GRANT UPDATE (deleted_at) ON mainstay.files TO mainstay_runtime;
-
-ALTER TABLE mainstay.index_generations ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.index_generations FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.index_generations
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.index_generations TO mainstay_runtime;
-GRANT UPDATE (live, chunk_count, term_count_total, languages, embedding_sum) ON mainstay.index_generations TO mainstay_runtime;
-
-ALTER TABLE mainstay.index_segments ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.index_segments FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.index_segments
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
-
-ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.jobs FORCE ROW LEVEL SECURITY;
-CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
-    USING (true)
-    WITH CHECK (true);
-CREATE POLICY tenant ON mainstay.jobs
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at) ON mainstay.jobs TO mainstay_keyhole;
-GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error) ON mainstay.jobs TO mainstay_keyhole;
-GRANT UPDATE (unique_key, state, run_at, lease_expires_at, worker, error_code, error, finished_at) ON mainstay.jobs TO mainstay_runtime;
-
-GRANT SELECT ON mainstay.migrations TO mainstay_runtime;
-
-ALTER TABLE mainstay.model_calls ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.model_calls FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.model_calls
-    USING (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())));
-GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
-
-ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.posting_blocks
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT DELETE, INSERT, SELECT ON mainstay.posting_blocks TO mainstay_runtime;
-
-ALTER TABLE mainstay.principals ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.principals FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.principals
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
-
-ALTER TABLE mainstay.retired_chunks ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.retired_chunks
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
-
-ALTER TABLE mainstay.stores ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.stores FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.stores
-    USING (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND ((visibility = 'tenant'::text) OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all())));
-GRANT INSERT, SELECT ON mainstay.stores TO mainstay_runtime;
-GRANT UPDATE (name, metadata, last_active_at, deleted_at) ON mainstay.stores TO mainstay_runtime;
-
-ALTER TABLE mainstay.tenants ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.tenants FORCE ROW LEVEL SECURITY;
-CREATE POLICY keyhole ON mainstay.tenants FOR SELECT TO mainstay_keyhole
-    USING (true);
-CREATE POLICY tenant ON mainstay.tenants
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT SELECT ON mainstay.tenants TO mainstay_runtime;
-GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;
-
-ALTER TABLE mainstay.version_texts ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mainstay.version_texts FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON mainstay.version_texts
-    USING ((tenant_id = mainstay.current_tenant()))
-    WITH CHECK ((tenant_id = mainstay.current_tenant()));
-GRANT INSERT, SELECT ON mainstay.version_texts TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max integer, lease interval)
  RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid, fence bigint)
@@ -995,6 +764,20 @@ ALTER ROUTINE keyhole.return_jobs(uuid[],uuid[],bigint[]) OWNER TO mainstay_keyh
 REVOKE ALL ON ROUTINE keyhole.return_jobs(uuid[],uuid[],bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.return_jobs(uuid[],uuid[],bigint[]) TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION keyhole.scope_is_signed()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (encode(sha256((k.outer_block || sha256((k.inner_block || convert_to("left"(current_setting('mainstay.scope'::text), '-65'::integer), 'UTF8'::name))))), 'hex'::text) = "right"(current_setting('mainstay.scope'::text), 64))
+    FROM mainstay.scope_keys k
+   WHERE (k.id = "left"(current_setting('mainstay.scope'::text), 16));
+END;
+ALTER ROUTINE keyhole.scope_is_signed() OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.scope_is_signed() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.scope_is_signed() TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION keyhole.take_burials(kinds text[], count_max integer, retry interval)
  RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid)
  LANGUAGE sql
@@ -1020,3 +803,261 @@ END;
 ALTER ROUTINE keyhole.take_burials(text[],integer,interval) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.take_burials(text[],integer,interval) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.take_burials(text[],integer,interval) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.claimed_tenant()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (split_part(current_setting('mainstay.scope'::text), '.'::text, 2))::uuid;
+REVOKE ALL ON ROUTINE mainstay.claimed_tenant() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_keyhole;
+GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.current_principal()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (CASE WHEN keyhole.scope_is_signed() THEN split_part(current_setting('mainstay.scope'::text), '.'::text, 3) ELSE ('no signed scope: '::text || "left"(current_setting('mainstay.scope'::text), 4)) END)::uuid;
+REVOKE ALL ON ROUTINE mainstay.current_principal() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.current_principal() TO mainstay_keyhole;
+GRANT EXECUTE ON ROUTINE mainstay.current_principal() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.current_tenant()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (CASE WHEN keyhole.scope_is_signed() THEN split_part(current_setting('mainstay.scope'::text), '.'::text, 2) ELSE ('no signed scope: '::text || "left"(current_setting('mainstay.scope'::text), 4)) END)::uuid;
+REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
+GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
+
+CREATE OR REPLACE PROCEDURE mainstay.open_keyhole(IN signature regprocedure)
+ LANGUAGE plpgsql
+AS $procedure$
+BEGIN
+    EXECUTE format('ALTER FUNCTION %s OWNER TO mainstay_keyhole', signature);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO mainstay_runtime', signature);
+END $procedure$;
+REVOKE ALL ON ROUTINE mainstay.open_keyhole(regprocedure) FROM PUBLIC;
+
+CREATE OR REPLACE PROCEDURE mainstay.protect(IN relation regclass, IN rights text, IN owned boolean DEFAULT false)
+ LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    rule text := 'tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())';
+BEGIN
+    IF owned THEN
+        rule := rule || ' AND (visibility = ''tenant'' OR owner_id = (SELECT mainstay.current_principal())'
+                     || ' OR (SELECT mainstay.sees_all()))';
+    END IF;
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);
+    EXECUTE format('DROP POLICY IF EXISTS tenant ON %s', relation);
+    EXECUTE format('CREATE POLICY tenant ON %s USING (%s) WITH CHECK (%s)', relation, rule, rule);
+    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', relation);
+    EXECUTE format('GRANT %s ON %s TO mainstay_runtime', rights, relation);
+END $procedure$;
+REVOKE ALL ON ROUTINE mainstay.protect(regclass,text,boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION mainstay.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    RAISE EXCEPTION '% on % is refused: its rows are only ever added', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $function$;
+REVOKE ALL ON ROUTINE mainstay.refuse_change() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION mainstay.sees_all()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (CASE WHEN keyhole.scope_is_signed() THEN split_part(current_setting('mainstay.scope'::text), '.'::text, 4) ELSE ('no signed scope: '::text || "left"(current_setting('mainstay.scope'::text), 4)) END)::boolean;
+REVOKE ALL ON ROUTINE mainstay.sees_all() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_keyhole;
+GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_runtime;
+
+ALTER TABLE mainstay.answer_passages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.answer_passages
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
+
+ALTER TABLE mainstay.answers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.answers FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.answers FOR SELECT TO mainstay_keyhole
+    USING (true);
+CREATE POLICY tenant ON mainstay.answers
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+GRANT INSERT, SELECT, UPDATE ON mainstay.answers TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, owner_id, state, deadline_at) ON mainstay.answers TO mainstay_keyhole;
+
+ALTER TABLE mainstay.api_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.api_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.api_keys FOR SELECT TO mainstay_keyhole
+    USING (true);
+CREATE POLICY tenant ON mainstay.api_keys
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.api_keys TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, principal_id, prefix, secret_sha256, role, expires_at, revoked_at) ON mainstay.api_keys TO mainstay_keyhole;
+GRANT UPDATE (revoked_at) ON mainstay.api_keys TO mainstay_runtime;
+
+ALTER TABLE mainstay.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.audit_entries FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.audit_entries
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.audit_entries TO mainstay_runtime;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON mainstay.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION mainstay.refuse_change();
+ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
+
+ALTER TABLE mainstay.chunk_counters ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.chunk_counters FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.chunk_counters
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT, UPDATE ON mainstay.chunk_counters TO mainstay_runtime;
+
+ALTER TABLE mainstay.chunks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.chunks FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.chunks
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.chunks TO mainstay_runtime;
+
+ALTER TABLE mainstay.citations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.citations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.citations
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
+
+ALTER TABLE mainstay.conversations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.conversations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.conversations
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+GRANT INSERT, SELECT ON mainstay.conversations TO mainstay_runtime;
+
+ALTER TABLE mainstay.document_versions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.document_versions FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.document_versions
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT, UPDATE ON mainstay.document_versions TO mainstay_runtime;
+
+ALTER TABLE mainstay.documents ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.documents FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.documents
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.documents TO mainstay_runtime;
+GRANT UPDATE (version_current_id, attributes, deleted_at) ON mainstay.documents TO mainstay_runtime;
+
+ALTER TABLE mainstay.embeddings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.embeddings FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.embeddings
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
+
+ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.files FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.files
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+GRANT INSERT, SELECT ON mainstay.files TO mainstay_runtime;
+GRANT UPDATE (deleted_at) ON mainstay.files TO mainstay_runtime;
+
+ALTER TABLE mainstay.index_generations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.index_generations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.index_generations
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.index_generations TO mainstay_runtime;
+GRANT UPDATE (live, chunk_count, term_count_total, languages, embedding_sum) ON mainstay.index_generations TO mainstay_runtime;
+
+ALTER TABLE mainstay.index_segments ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.index_segments FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.index_segments
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
+
+ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.jobs FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY tenant ON mainstay.jobs
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at) ON mainstay.jobs TO mainstay_keyhole;
+GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error) ON mainstay.jobs TO mainstay_keyhole;
+GRANT UPDATE (unique_key, state, run_at, lease_expires_at, worker, error_code, error, finished_at) ON mainstay.jobs TO mainstay_runtime;
+
+GRANT SELECT ON mainstay.migrations TO mainstay_runtime;
+
+ALTER TABLE mainstay.model_calls ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.model_calls FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.model_calls
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
+
+ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.posting_blocks
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.posting_blocks TO mainstay_runtime;
+
+ALTER TABLE mainstay.principals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.principals FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.principals
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
+
+ALTER TABLE mainstay.retired_chunks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.retired_chunks
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
+
+ALTER TABLE mainstay.scope_keys ENABLE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.scope_keys FOR SELECT TO mainstay_keyhole
+    USING (true);
+GRANT SELECT (id, inner_block, outer_block) ON mainstay.scope_keys TO mainstay_keyhole;
+
+ALTER TABLE mainstay.stores ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.stores FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.stores
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+GRANT INSERT, SELECT ON mainstay.stores TO mainstay_runtime;
+GRANT UPDATE (name, metadata, last_active_at, deleted_at) ON mainstay.stores TO mainstay_runtime;
+
+ALTER TABLE mainstay.tenants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.tenants FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.tenants FOR SELECT TO mainstay_keyhole
+    USING (true);
+CREATE POLICY tenant ON mainstay.tenants
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT SELECT ON mainstay.tenants TO mainstay_runtime;
+GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;
+
+ALTER TABLE mainstay.version_texts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.version_texts FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.version_texts
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.version_texts TO mainstay_runtime;

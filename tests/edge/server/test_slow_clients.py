@@ -16,7 +16,7 @@ from mainstay.edge.server.limits import EdgeLimits
 from mainstay.platform.postgres import Database
 from tests.conftest import Tell
 from tests.support import slow_clients
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.edge import Edge, make_key, running_edge
 from tests.support.tenants import TestTenant
 
@@ -159,8 +159,9 @@ async def _server_process(urls: DatabaseUrls, models: Path, home: Path, key: str
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {"PATH": os.environ["PATH"], "MAINSTAY_HOME": str(home), "MAINSTAY_PORT": str(port)}
-    environment |= {"MAINSTAY_APP_DATABASE_URL": urls.app, "MAINSTAY_LOG_LEVEL": "ERROR"}
-    process = subprocess.Popen([sys.executable, "-m", "mainstay.edge.server"], env=environment)  # noqa: ASYNC220
+    environment |= {"MAINSTAY_APP_DATABASE_URL": urls.app, "MAINSTAY_SCOPE_KEY": SCOPE_KEY.secret.hex()}
+    command = [sys.executable, "-m", "mainstay.edge.server"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
     edge = Edge(port, key)
     try:
         async with asyncio.timeout(60):

@@ -19,7 +19,7 @@ import pytest
 from mainstay.knowledge.retrieval import service
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.embedded import EmbeddedCluster
-from tests.support.database import scratch_database
+from tests.support.database import SCOPE_KEY, scratch_database
 from tests.support.retrieval import IndexedVersion, index_texts, make_store
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -144,7 +144,10 @@ async def test_kill_of_postgresql_loses_no_index(cluster: EmbeddedCluster) -> No
     # What made the database loses its connection too; the database goes with its cluster.
     with suppress(asyncpg.InterfaceError):
         async with scratch_database(cluster.superuser_url) as urls:
-            owner, database = await Database.connect(urls.owner), await Database.connect(urls.app)
+            owner, database = (
+                await Database.connect(urls.owner, scope_key=SCOPE_KEY),
+                await Database.connect(urls.app, scope_key=SCOPE_KEY),
+            )
             tenant = await make_tenant(owner)
             store_id, versions = await fill(database, tenant, 20)
             await merge(database, tenant, store_id)

@@ -12,7 +12,7 @@ import pytest
 
 from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Worker, WorkerLimits
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.jobs import EFFECTS_TABLE, QUICK, SHORT, JobTable, WorkerChild, enqueue_one, kind
 from tests.support.tenants import TestTenant
 
@@ -26,14 +26,14 @@ async def database_urls(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
 
 @pytest.fixture(scope="session")
 async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.app, application="tests-jobs")
+    opened = await Database.connect(database_urls.app, application="tests-jobs", scope_key=SCOPE_KEY)
     yield opened
     await opened.close()
 
 
 @pytest.fixture(scope="session")
 async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.owner, application="tests-jobs-owner")
+    opened = await Database.connect(database_urls.owner, application="tests-jobs-owner", scope_key=SCOPE_KEY)
     yield opened
     await opened.close()
 

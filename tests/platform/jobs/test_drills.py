@@ -16,7 +16,7 @@ from mainstay.platform.postgres.embedded import APP_ROLE, EmbeddedCluster
 from mainstay.platform.postgres.migrations import migrate
 from mainstay.schema import migrations
 from tests.platform.jobs.conftest import Lab
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.folders import passable_folder
 from tests.support.jobs import EFFECTS_TABLE, QUERIES, JobTable, WorkerChild, eventually
 from tests.support.tenants import make_tenant
@@ -75,9 +75,9 @@ async def cluster_lab(cluster: EmbeddedCluster, queue: str) -> AsyncIterator[Lab
         pool = await asyncpg.create_pool(urls.superuser, min_size=1, max_size=4)
         stack.push_async_callback(pool.close)
         await pool.execute(EFFECTS_TABLE)
-        owner = await Database.connect(urls.owner)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
         stack.push_async_callback(owner.close)
-        database = await Database.connect(urls.app)
+        database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
         stack.push_async_callback(database.close)
         yield Lab(database, await make_tenant(owner), JobTable(pool), queue, urls.app, stack)
 

@@ -17,7 +17,7 @@ from mainstay.platform.jobs import JobHandler, JobRegistry, JobRun, LeaseLost, e
 from mainstay.platform.jobs.burial import bury
 from mainstay.platform.jobs.models import Lease
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.jobs import EFFECTS_TABLE, JobTable, bury_with_effect, kind
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -244,10 +244,10 @@ def _check_machine(urls: DatabaseUrls, examples: int, steps: int) -> None:
     async def open_world(runner: asyncio.Runner) -> World:
         table = JobTable(await asyncpg.create_pool(urls.superuser, min_size=1, max_size=1))
         await table.connection.execute(EFFECTS_TABLE)
-        owner = await Database.connect(urls.owner)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
         tenants = [await make_tenant(owner) for _ in range(2)]
         await owner.close()
-        return World(runner, await Database.connect(urls.app), table, tenants)
+        return World(runner, await Database.connect(urls.app, scope_key=SCOPE_KEY), table, tenants)
 
     async def close_world(world: World) -> None:
         await world.database.close()

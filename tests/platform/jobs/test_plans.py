@@ -8,7 +8,7 @@ import pytest
 
 from mainstay.platform.jobs import store
 from mainstay.platform.postgres import Database
-from tests.support.database import DatabaseUrls, scratch_database
+from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 
 FINISHED, QUEUED, TENANTS = 100_000, 1_000, 20
 
@@ -83,7 +83,7 @@ async def test_rescue_reads_only_what_runs(full_urls: DatabaseUrls, function: st
 
 
 async def test_claim_of_many_slots_takes_from_many_tenants(full_urls: DatabaseUrls) -> None:
-    database = await Database.connect(full_urls.app)
+    database = await Database.connect(full_urls.app, scope_key=SCOPE_KEY)
     async with database.keyhole() as tx:
         claimed = await store.claim(tx, queues=["full"], kinds=["note"], worker="test", count_max=8, lease_s=60)
     await database.close()

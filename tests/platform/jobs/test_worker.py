@@ -24,7 +24,7 @@ from mainstay.platform.jobs import (
 )
 from mainstay.platform.postgres import Database, WriteTx
 from tests.platform.jobs.conftest import Lab
-from tests.support.database import DatabaseUrls
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.jobs import DEADLINE_S, QUICK, SHORT, bury_with_effect, commit_effect, eventually
 
 
@@ -338,7 +338,7 @@ async def test_stop_claims_nothing_more_and_lets_running_jobs_end(lab: Lab) -> N
 
 async def test_backends_ended_under_a_worker_lose_and_double_nothing(lab: Lab, database_urls: DatabaseUrls) -> None:
     application = f"victim-{lab.queue}"
-    database = await Database.connect(database_urls.app, application=application)
+    database = await Database.connect(database_urls.app, application=application, scope_key=SCOPE_KEY)
     ended = 0
 
     async def run(job: JobRun) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from mainstay.platform.postgres.posture import MINOR_FLOORS, UnsafeDatabase, complaint, require_safe_role
+from mainstay.platform.postgres.posture import UnsafeDatabase, complaint, require_safe_role
+from mainstay.platform.postgres.safe_versions import safe_versions
 from tests.support.database import OWNER_LOGIN, PASSWORD, DatabaseUrls, at
 
 DEADLINE_S = 5
@@ -97,7 +98,10 @@ def test_safe_role_has_no_complaint() -> None:
     assert complaint(SAFE) is None
 
 
-@pytest.mark.parametrize(("major", "floor"), sorted(MINOR_FLOORS.items()))
+FLOORS = {major: floor.minor_min for major, floor in safe_versions().floors.items()}
+
+
+@pytest.mark.parametrize(("major", "floor"), sorted(FLOORS.items()))
 def test_minor_release_is_held_to_its_floor(major: int, floor: int) -> None:
     assert complaint({**SAFE, "version": major * 10000 + floor}) is None
     for minor in range(floor):
@@ -107,8 +111,14 @@ def test_minor_release_is_held_to_its_floor(major: int, floor: int) -> None:
         assert f"{major}.{floor} or later" in said
 
 
-def test_floors_are_those_of_the_goal() -> None:
-    assert {15: 14, 16: 10, 17: 6}.items() <= MINOR_FLOORS.items()
+def test_floors_are_at_least_those_of_the_goal() -> None:
+    assert all(FLOORS[major] >= floor for major, floor in {15: 14, 16: 10, 17: 6, 18: 0}.items())
+
+
+def test_floors_are_dated_and_give_their_reason() -> None:
+    known = safe_versions()
+    assert known.looked_up < known.stale_on
+    assert all("CVE-" in floor.because for floor in known.floors.values())
 
 
 @pytest.mark.parametrize("version", [90624, 130020, 140019])

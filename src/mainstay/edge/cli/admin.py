@@ -22,7 +22,8 @@ def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
     # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
     from mainstay.edge.maintain import create_tenant
 
-    made = asyncio.run(create_tenant(owner_url(load_settings()), name))
+    settings = load_settings()
+    made = asyncio.run(create_tenant(settings, owner_url(settings), name))
     if as_json:
         print_json(
             {
@@ -51,8 +52,9 @@ def create_key_command(
     # Imported here for the same reason.
     from mainstay.edge.maintain import create_key
 
+    settings = load_settings()
     made = asyncio.run(
-        create_key(owner_url(load_settings()), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
+        create_key(settings, owner_url(settings), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
     )
     if as_json:
         print_json(

@@ -53,7 +53,7 @@ def tell() -> None:
         console.print(f"   {first['id']}: source changed", style="bold yellow")
         console.print(f"   it quoted version {cited['document_version']}: “{' '.join(cited['quote'].split())}”")
         _step("4. A second tenant asks for the same answer, and sees nothing of it.")
-        made = asyncio.run(create_tenant(owner_url(settings), name))
+        made = asyncio.run(create_tenant(settings, owner_url(settings), name))
         with Client(address_of(settings), made.key.secret) as stranger:
             _look_from_outside(stranger, first["id"], store["id"])
     console.print("\nAll as told.", style="bold green")

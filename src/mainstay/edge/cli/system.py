@@ -59,6 +59,7 @@ def _up_settings(settings: Settings, *, detach: bool) -> "UpSettings":
         port=settings.port,
         host=settings.host,
         key_file=settings.key_file,
+        scope_key_file=None if settings.scope_key else settings.scope_key_file,
         environment=dict(os.environ),
         database_url=given,
         owner_database_url=owner,

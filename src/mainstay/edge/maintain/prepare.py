@@ -4,16 +4,17 @@ from pathlib import Path
 
 import structlog
 
-from mainstay.config import load_settings
+from mainstay.config import Settings, load_settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import Caller
+from mainstay.edge.maintain.database import open_database, scope_key_of
 from mainstay.edge.maintain.tenants import create_key, create_tenant, find_tenant
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
 from mainstay.platform.blobs import Blobs
-from mainstay.platform.postgres import Database, PoolLimits
-from mainstay.platform.postgres.migrations import migrate
+from mainstay.platform.postgres import Database
+from mainstay.platform.postgres.migrations import migrate, trust_scope_key
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.samples import SAMPLES, sample_files
 from mainstay.schema import migrations
@@ -26,35 +27,32 @@ SAMPLES_STORE = "samples"
 
 async def prepare(owner_url: str, app_url: str, home: Path) -> None:
     """Migrate, prove that the serving role is weak enough, and make what a new system needs; twice changes nothing."""
+    settings = load_settings(home=home)
     if owner_url != app_url:
-        login = await _login_of(app_url)
+        async with open_database(settings, app_url) as database:
+            login = await database.current_role()
         await migrate(owner_url, migrations(), runtime_login=login)
+        await trust_scope_key(owner_url, scope_key_of(settings))
     await require_safe_role(app_url)
     if owner_url != app_url:
-        await _ensure_demo(owner_url, app_url, home)
+        await _ensure_demo(settings, owner_url, app_url)
 
 
-async def _login_of(app_url: str) -> str:
-    database = await Database.connect(app_url, PoolLimits(connections_max=1), application="mainstay-maintain")
-    try:
-        return await database.current_role()
-    finally:
-        await database.close()
-
-
-async def _ensure_demo(owner_url: str, app_url: str, home: Path) -> None:
+async def _ensure_demo(settings: Settings, owner_url: str, app_url: str) -> None:
     """Make the tenant `demo`, its key in a file of mode 0600, and its sample documents, where they are missing."""
-    file = load_settings(home=home).key_file
-    tenant_id = await find_tenant(owner_url, DEMO_TENANT)
+    file = settings.key_file
+    tenant_id = await find_tenant(settings, owner_url, DEMO_TENANT)
     if tenant_id is None:
-        key = (await create_tenant(owner_url, DEMO_TENANT)).key
+        key = (await create_tenant(settings, owner_url, DEMO_TENANT)).key
     elif not file.exists():
-        key = await create_key(owner_url, tenant=DEMO_TENANT, role="owner", name="owner", expires_in_days=None)
+        key = await create_key(
+            settings, owner_url, tenant=DEMO_TENANT, role="owner", name="owner", expires_in_days=None
+        )
     else:
         key = None
     if key is not None:
         write_private(file, key.secret + "\n")
-    await _ensure_samples(app_url, file.read_text().strip(), home)
+    await _ensure_samples(settings, app_url, file.read_text().strip())
 
 
 def write_private(file: Path, text: str) -> None:
@@ -67,18 +65,15 @@ def write_private(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-async def _ensure_samples(app_url: str, secret: str, home: Path) -> None:
+async def _ensure_samples(settings: Settings, app_url: str, secret: str) -> None:
     """Upload the sample documents into their store, unless it stands or was deleted; a worker ingests them."""
-    database = await Database.connect(app_url, PoolLimits(connections_max=2), application="mainstay-maintain")
-    blobs = Blobs.in_folder(home / "blobs")
-    try:
+    blobs = Blobs.in_folder(settings.home / "blobs")
+    async with open_database(settings, app_url) as database:
         caller = await access.authenticate(database, secret, request_id=f"cli_{new_id().hex}")
         async with database.read(caller.scope) as tx:
             if await documents.had_store(tx, SAMPLES_STORE):
                 return
         await _add_samples(database, blobs, caller)
-    finally:
-        await database.close()
 
 
 async def _add_samples(database: Database, blobs: Blobs, caller: Caller) -> None:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import IssuedKey, Role
 from mainstay.control.audit import service as audit
 from mainstay.control.tenants import service as tenants
+from mainstay.edge.maintain.database import open_database
 from mainstay.kernel.ids import encode_id, new_id
-from mainstay.platform.postgres import Database, PoolLimits, Scope, WriteTx
-
-_LIMITS = PoolLimits(connections_max=2)
+from mainstay.platform.postgres import Scope, WriteTx
 
 
 @dataclass(frozen=True)
@@ -22,41 +22,32 @@ class NewTenant:
     key: IssuedKey
 
 
-async def create_tenant(owner_url: str, name: str) -> NewTenant:
+async def create_tenant(settings: Settings, owner_url: str, name: str) -> NewTenant:
     """Create a tenant with an owner and one key; raises TenantExists or InvalidTenantName."""
     scope = Scope(new_id(), new_id(), sees_all=True, request_id=_request_id())
-    database = await Database.connect(owner_url, _LIMITS, application="mainstay-maintain")
-    try:
-        async with database.write(scope) as tx:
-            await tenants.create(tx, name)
-            key = await _issue(tx, role="owner", name="owner", expires_in_days=None)
-            await audit.record(tx, "tenant.create", target_id=encode_id("ten_", scope.tenant_id))
-    finally:
-        await database.close()
+    async with open_database(settings, owner_url) as database, database.write(scope) as tx:
+        await tenants.create(tx, name)
+        key = await _issue(tx, role="owner", name="owner", expires_in_days=None)
+        await audit.record(tx, "tenant.create", target_id=encode_id("ten_", scope.tenant_id))
     return NewTenant(scope.tenant_id, name, key)
 
 
-async def create_key(owner_url: str, *, tenant: str, role: Role, name: str, expires_in_days: int | None) -> IssuedKey:
+async def create_key(
+    settings: Settings, owner_url: str, *, tenant: str, role: Role, name: str, expires_in_days: int | None
+) -> IssuedKey:
     """Create a key with a principal of its own in the tenant called `tenant`; raises NotFound."""
-    database = await Database.connect(owner_url, _LIMITS, application="mainstay-maintain")
-    try:
+    async with open_database(settings, owner_url) as database:
         async with database.keyhole() as tx:
             tenant_id = await tenants.require_id(tx, tenant)
         scope = Scope(tenant_id, new_id(), sees_all=True, request_id=_request_id())
         async with database.write(scope) as tx:
             return await _issue(tx, role=role, name=name, expires_in_days=expires_in_days)
-    finally:
-        await database.close()
 
 
-async def find_tenant(owner_url: str, name: str) -> UUID | None:
+async def find_tenant(settings: Settings, owner_url: str, name: str) -> UUID | None:
     """Return the id of the tenant called `name`, or None."""
-    database = await Database.connect(owner_url, _LIMITS, application="mainstay-maintain")
-    try:
-        async with database.keyhole() as tx:
-            return await tenants.find_id(tx, name)
-    finally:
-        await database.close()
+    async with open_database(settings, owner_url) as database, database.keyhole() as tx:
+        return await tenants.find_id(tx, name)
 
 
 async def _issue(tx: WriteTx, *, role: Role, name: str, expires_in_days: int | None) -> IssuedKey:

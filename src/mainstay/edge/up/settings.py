@@ -45,6 +45,7 @@ class UpSettings:
 
     `database_url` is the address of a given database with the role of the server and worker, `owner_database_url` the
     one with the role that owns the schema, if that is another; without the first, we run a PostgreSQL of our own.
+    `scope_key_file` is where the key that signs scopes is kept, and made when missing; None where one is given.
     `environment` is what the children inherit (and what is searched for `PATH` and `OPENAI_API_KEY`). `tries` are the
     arguments of `mainstay` in the commands that are printed to be typed; `home_is_default` leaves the home out of
     them. `foreground_command` is what `detach` runs in the background: this same command without `--detach`.
@@ -54,6 +55,7 @@ class UpSettings:
     port: int
     key_file: Path
     environment: Mapping[str, str]
+    scope_key_file: Path | None = None
     host: str = "127.0.0.1"
     database_url: str | None = None
     owner_database_url: str | None = None

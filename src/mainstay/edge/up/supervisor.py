@@ -27,7 +27,7 @@ from mainstay.kernel.errors import MainstayError
 from mainstay.platform.postgres.embedded import EmbeddedCluster, cluster_folder
 from mainstay.platform.processes.account import unprivileged_account
 from mainstay.platform.processes.deadline import Deadline, Interrupted
-from mainstay.platform.processes.files import FileLock
+from mainstay.platform.processes.files import FileLock, make_folders, read_or_create_secret
 from mainstay.platform.processes.identity import ProcessIdentity, identify
 from mainstay.platform.processes.logfile import tail
 from mainstay.platform.processes.ports import is_port_free
@@ -85,6 +85,10 @@ class Supervisor:
             )
         if state is not None:
             end_leftovers(state)
+        if self._settings.scope_key_file is not None:
+            # Before any process starts: all of them sign and prove with the same one.
+            make_folders(self._settings.scope_key_file.parent, 0o700)
+            read_or_create_secret(self._settings.scope_key_file)
         _check_port(self._settings.host, self._settings.port)
         if self._settings.database_url is None:
             folder = cluster_folder(self._settings.home, account, self._settings.system_folder)

@@ -4,12 +4,12 @@ from asyncpg import UniqueViolationError as UniqueViolation
 
 from mainstay.platform.postgres.database import Database, PoolLimits
 from mainstay.platform.postgres.queries import Query, load_queries
+from mainstay.platform.postgres.scope import Scope, ScopeKey, load_scope_key
 from mainstay.platform.postgres.transactions import (
     KeyholeTx,
     PortCalledInTransaction,
     ReadTx,
     Record,
-    Scope,
     WriteTx,
     outside_transaction,
 )
@@ -23,8 +23,10 @@ __all__ = [
     "ReadTx",
     "Record",
     "Scope",
+    "ScopeKey",
     "UniqueViolation",
     "WriteTx",
     "load_queries",
+    "load_scope_key",
     "outside_transaction",
 ]

@@ -12,11 +12,11 @@ import structlog
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.platform.postgres.codecs import install_codecs
 from mainstay.platform.postgres.redaction import forget_values
+from mainstay.platform.postgres.scope import Scope, ScopeKey
 from mainstay.platform.postgres.transactions import (
     Connection,
     KeyholeTx,
     ReadTx,
-    Scope,
     WriteTx,
     mark_transaction,
 )
@@ -30,6 +30,8 @@ _CONNECTION_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError,
 _GAVE_WAY = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TimeoutError)
 # NUL, which PostgreSQL keeps in no text, as its text types and as its JSON say it.
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+# The scope is a parameter: whatever stands in a statement's text, every session of the role can read.
+_SET_SCOPE = "SELECT set_config('mainstay.scope', $1, true)"
 
 
 class UnstorableText(Invalid):
@@ -49,28 +51,39 @@ class PoolLimits:
     idle_connection_s: float = 30.0
     statement_timeout_s: float = 30.0
     idle_in_transaction_timeout_s: float = 30.0
+    # Whether a pooler stands between that gives each transaction another session, as PgBouncer does.
+    pooled: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """Return what PostgreSQL is to hold each session to, or each transaction behind a pooler."""
+        return {
+            "search_path": "mainstay, public",
+            "statement_timeout": f"{int(self.statement_timeout_s * 1000)}",
+            "idle_in_transaction_session_timeout": f"{int(self.idle_in_transaction_timeout_s * 1000)}",
+            # A generic plan cannot see which tenant asks, and sorts everything where an index would do.
+            "plan_cache_mode": "force_custom_plan",
+            "jit": "off",
+        }
 
 
 class Database:
     """Opens transactions; holds the pool and nothing else."""
 
-    def __init__(self, pool: asyncpg.Pool, limits: PoolLimits) -> None:
+    def __init__(self, pool: asyncpg.Pool, limits: PoolLimits, scope_key: ScopeKey) -> None:
         self._pool = pool
         self._limits = limits
+        self._scope_key = scope_key
+        # A pooler takes no settings with a connection, so they come with each transaction.
+        local = (f"SET LOCAL {name} = {value}" for name, value in limits.settings().items())
+        self._after_begin = "".join(f"; {setting}" for setting in local) if limits.pooled else ""
 
     @classmethod
-    async def connect(cls, url: str, limits: PoolLimits | None = None, *, application: str = "mainstay") -> Self:
+    async def connect(
+        cls, url: str, limits: PoolLimits | None = None, *, scope_key: ScopeKey, application: str = "mainstay"
+    ) -> Self:
         """Return a database for `url`; raises Unavailable with a sentence when it does not answer."""
         limits = limits or PoolLimits()
-        settings = {
-            "application_name": application,
-            "search_path": "mainstay, public",
-            "statement_timeout": f"{int(limits.statement_timeout_s * 1000)}",
-            "idle_in_transaction_session_timeout": f"{int(limits.idle_in_transaction_timeout_s * 1000)}",
-            # A generic plan cannot see which tenant asks, and sorts everything where an index would do.
-            "plan_cache_mode": "force_custom_plan",
-            "jit": "off",
-        }
+        settings = {"application_name": application, **({} if limits.pooled else limits.settings())}
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -80,12 +93,14 @@ class Database:
                 timeout=limits.connect_timeout_s,
                 command_timeout=limits.statement_timeout_s + 5,
                 server_settings=settings,
+                # What one session prepared, another does not know.
+                statement_cache_size=0 if limits.pooled else 100,
                 init=install_codecs,
                 reset=_check_clean,
             )
         except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
-        return cls(pool, limits)
+        return cls(pool, limits, scope_key)
 
     async def close(self) -> None:
         """Close the pool; connections still busy after five seconds are ended."""
@@ -97,13 +112,13 @@ class Database:
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncGenerator[ReadTx]:
         """Open a read-only transaction of one tenant."""
-        async with self._transaction("read", f"BEGIN READ ONLY; {scope.settings_sql()}") as connection:
+        async with self._transaction("read", "BEGIN READ ONLY", scope) as connection:
             yield ReadTx(connection, scope)
 
     @asynccontextmanager
     async def write(self, scope: Scope, *, unaudited: str | None = None) -> AsyncGenerator[WriteTx]:
         """Open a transaction of one tenant that may write; it commits only with an audit row or a reason why not."""
-        async with self._transaction("write", f"BEGIN; {scope.settings_sql()}") as connection:
+        async with self._transaction("write", "BEGIN", scope) as connection:
             tx = WriteTx(connection, scope, unaudited=unaudited)
             yield tx
             tx.check_audited()
@@ -112,6 +127,12 @@ class Database:
     async def keyhole(self) -> AsyncGenerator[KeyholeTx]:
         """Open a transaction without a tenant, for the functions of the schema `keyhole`."""
         async with self._transaction("keyhole", "BEGIN") as connection:
+            yield KeyholeTx(connection)
+
+    @asynccontextmanager
+    async def lookup(self) -> AsyncGenerator[KeyholeTx]:
+        """Lend a connection for one statement over the schema `keyhole`, which is a transaction by itself."""
+        async with self._transaction("keyhole", None) as connection:
             yield KeyholeTx(connection)
 
     async def current_role(self) -> str:
@@ -128,14 +149,20 @@ class Database:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
 
     @asynccontextmanager
-    async def _transaction(self, kind: Literal["read", "write", "keyhole"], begin: str) -> AsyncGenerator[Connection]:
+    async def _transaction(
+        self, kind: Literal["read", "write", "keyhole"], begin: str | None, scope: Scope | None = None
+    ) -> AsyncGenerator[Connection]:
         mark_transaction(kind)
         try:
             async with self._connection() as connection:
                 try:
-                    await connection.execute(begin)
+                    if begin is not None:
+                        await connection.execute(begin + self._after_begin)
+                    if scope is not None:
+                        await connection.fetchval(_SET_SCOPE, self._scope_key.sign(scope))
                     yield connection
-                    await connection.execute("COMMIT")
+                    if begin is not None:
+                        await connection.execute("COMMIT")
                 except BaseException as error:
                     forget_values(error)
                     await _roll_back(connection)

@@ -4,17 +4,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 import asyncpg
 
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.postgres.redaction import forget_values
+from mainstay.platform.postgres.scope import Scope, ScopeKey
 
 # One number for all processes that migrate one database; it means nothing else.
 _ADVISORY_LOCK = 0x6D61696E73746179
 LOCK_TIMEOUT_S = 2
 MIGRATED_POLL_S = 0.05
 WAIT_FOR_OTHERS_S = 60
+
+_ADD_SCOPE_KEY = (
+    "INSERT INTO mainstay.scope_keys (id, inner_block, outer_block) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING"
+)
 
 ROLES = ("mainstay_runtime", "mainstay_keyhole")
 
@@ -71,20 +77,36 @@ async def migrate(owner_url: str, files: Sequence[MigrationFile], *, runtime_log
         await connection.close(timeout=5)
 
 
-async def wait_until_migrated(url: str, files: Sequence[MigrationFile], *, deadline_s: float) -> None:
-    """Return once all of `files` are applied; raises MigrationFailed when that takes longer than `deadline_s`.
+async def trust_scope_key(owner_url: str, scope_key: ScopeKey) -> None:
+    """Let the database believe the scopes that `scope_key` signs, beside those of the keys that it trusts already."""
+    connection = await asyncpg.connect(owner_url, timeout=10, command_timeout=10)
+    try:
+        await connection.execute(_ADD_SCOPE_KEY, scope_key.id, *scope_key.blocks())
+    finally:
+        await connection.close(timeout=5)
+
+
+async def wait_until_migrated(
+    url: str, files: Sequence[MigrationFile], *, scope_key: ScopeKey, deadline_s: float
+) -> None:
+    """Return once all of `files` are applied and `scope_key` is trusted.
+
+    Raises MigrationFailed when that takes longer than `deadline_s`.
 
     A process that serves may be started beside the one that migrates, and waits here for it.
     """
     wanted = {file.name for file in files}
-    connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
+    # Without prepared statements, so that a pooler may stand between.
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=10, statement_cache_size=0)
     try:
         async with asyncio.timeout(deadline_s):
-            while not wanted <= await _applied_names(connection):  # noqa: ASYNC110  (another process is awaited)
+            # Another process is awaited, which adds the key last.
+            while not (wanted <= await _applied_names(connection) and await _trusts(connection, scope_key)):  # noqa: ASYNC110
                 await asyncio.sleep(MIGRATED_POLL_S)
     except TimeoutError:
         raise MigrationFailed(
-            f"The schema was not brought up to date within {deadline_s:g} s: run `mainstay up`, which migrates it."
+            f"The schema was not brought up to date within {deadline_s:g} s, or its database does not know this"
+            " process's scope key: run `mainstay up` with the owner's address and the same MAINSTAY_SCOPE_KEY."
         ) from None
     finally:
         await connection.close(timeout=5)
@@ -95,6 +117,17 @@ async def _applied_names(connection: asyncpg.Connection) -> set[str]:
         return {row["name"] for row in await connection.fetch("SELECT name FROM mainstay.migrations")}
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
         return set()
+
+
+async def _trusts(connection: asyncpg.Connection, scope_key: ScopeKey) -> bool:
+    """Return whether the database believes what `scope_key` signs."""
+    nobody = Scope(UUID(int=0), UUID(int=0))
+    try:
+        async with connection.transaction():
+            await connection.fetchval("SELECT set_config('mainstay.scope', $1, true)", scope_key.sign(nobody))
+            return await connection.fetchval("SELECT mainstay.current_tenant()") == nobody.tenant_id
+    except asyncpg.InvalidTextRepresentationError:
+        return False
 
 
 async def _require_extension(connection: asyncpg.Connection) -> None:

@@ -1,11 +1,15 @@
 """Whether the role a process runs as is weak enough. A role that could see past row security never serves."""
 
+from datetime import UTC, datetime
+
 import asyncpg
+import structlog
 
 from mainstay.kernel.errors import MainstayError
+from mainstay.platform.postgres.safe_versions import safe_versions
 
-# The minor releases that close the known leaks past row security (CVE-2024-10976, CVE-2025-8713 and later).
-MINOR_FLOORS = {15: 14, 16: 10, 17: 6, 18: 0}
+log = structlog.get_logger(__name__)
+
 PGVECTOR_FLOOR = (0, 8)
 
 
@@ -43,7 +47,8 @@ SELECT r.rolname AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolrepl
 async def require_safe_role(url: str) -> None:
     """Raise UnsafeDatabase with one sentence unless `url` is a role that row security binds (goal S.T7)."""
     try:
-        connection = await asyncpg.connect(url, timeout=10, command_timeout=10)
+        # Without prepared statements, so that a pooler may stand between.
+        connection = await asyncpg.connect(url, timeout=10, command_timeout=10, statement_cache_size=0)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise UnsafeDatabase(
             f"Cannot connect to the database ({error or type(error).__name__}):"
@@ -56,6 +61,8 @@ async def require_safe_role(url: str) -> None:
     problem = complaint(dict(row or {}))
     if problem:
         raise UnsafeDatabase(problem)
+    if datetime.now(UTC).date() > safe_versions().stale_on:
+        log.warning("postgres.safe_versions_stale", looked_up=str(safe_versions().looked_up), advice="update Mainstay")
 
 
 def complaint(row: dict[str, object]) -> str | None:
@@ -75,14 +82,7 @@ def complaint(row: dict[str, object]) -> str | None:
     if row["strong_roles"]:
         strong = f"is a member of {row['strong_roles']}, which row security does not bind"
         return f"The role '{role}' {strong}; revoke that, or {two_roles}."
-    version = int(str(row["version"]))
-    major, minor = divmod(version, 10000)
-    if major not in MINOR_FLOORS and major < max(MINOR_FLOORS):
-        return f"PostgreSQL {major} is too old: Mainstay needs 15 or later."
-    if minor < MINOR_FLOORS.get(major, 0):
-        floor = f"{major}.{MINOR_FLOORS[major]}"
-        return f"PostgreSQL {major}.{minor} has known leaks past row security: upgrade to {floor} or later."
-    return _pgvector_complaint(row["pgvector"])
+    return safe_versions().complaint(int(str(row["version"]))) or _pgvector_complaint(row["pgvector"])
 
 
 def _pgvector_complaint(found: object) -> str | None:

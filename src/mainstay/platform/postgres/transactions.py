@@ -6,43 +6,17 @@ cannot be written at all: the tenant is bound by the transaction, never by its c
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
 from mainstay.platform.postgres.queries import Query
+from mainstay.platform.postgres.scope import Scope
 
 Record = Mapping[str, Any]
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 _open_transaction: ContextVar[str | None] = ContextVar("open_transaction", default=None)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Who a transaction works for: one tenant, one principal in it, and whether that one sees what others own.
-
-    `request_id` names the request that caused it, so that audit, usage and jobs can be tied to it.
-    """
-
-    tenant_id: UUID
-    principal_id: UUID
-    sees_all: bool = False
-    request_id: str = "none"
-
-    def settings_sql(self) -> str:
-        """Return the statement that sets this scope until the end of the transaction.
-
-        It is sent together with BEGIN in one round trip of the simple protocol, which takes no parameters:
-        the values are UUIDs and a word of ours, so nothing a user typed stands in it.
-        """
-        return (
-            f"SELECT set_config('mainstay.tenant_id', '{UUID(str(self.tenant_id))}', true),"
-            f" set_config('mainstay.principal_id', '{UUID(str(self.principal_id))}', true),"
-            f" set_config('mainstay.sees_all', '{'on' if self.sees_all else 'off'}', true)"
-        )
 
 
 class PortCalledInTransaction(AssertionError):

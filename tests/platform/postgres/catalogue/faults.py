@@ -11,6 +11,7 @@ ALTER TABLE mainstay.planted OWNER TO {owner};
 CALL mainstay.protect('mainstay.planted', 'select, insert');
 """
 
+_OF_TENANT = "tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())"
 _FUNCTION = "LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp BEGIN ATOMIC"
 
 _PARENT = (
@@ -118,28 +119,28 @@ FAULTS: tuple[tuple[str, str], ...] = (
     (
         "policies_read_as_expected",
         "ALTER POLICY tenant ON mainstay.jobs"
-        " USING (tenant_id = nullif(current_setting('mainstay.tenant_id', true), '')::uuid)",
+        " USING (tenant_id = nullif(current_setting('mainstay.scope', true), '')::uuid)",
     ),
     (
         "policies_read_as_expected",
-        "ALTER POLICY tenant ON mainstay.stores USING (tenant_id = mainstay.current_tenant())",
+        f"ALTER POLICY tenant ON mainstay.stores USING ({_OF_TENANT})",
     ),
     ("policies_check_what_is_written", "ALTER POLICY tenant ON mainstay.jobs WITH CHECK (true)"),
     (
         "policies_check_what_is_written",
-        "DROP POLICY tenant ON mainstay.planted;"
-        " CREATE POLICY tenant ON mainstay.planted USING (tenant_id = mainstay.current_tenant())",
+        f"DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted USING ({_OF_TENANT})",
     ),
     ("policies_hold_for_everyone_and_everything", "ALTER POLICY tenant ON mainstay.jobs TO mainstay_keyhole"),
     (
         "policies_hold_for_everyone_and_everything",
         "DROP POLICY tenant ON mainstay.planted;"
-        " CREATE POLICY tenant ON mainstay.planted FOR SELECT USING (tenant_id = mainstay.current_tenant())",
+        f" CREATE POLICY tenant ON mainstay.planted FOR SELECT USING ({_OF_TENANT})",
     ),
     (
         "policies_hold_for_everyone_and_everything",
         "DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted AS RESTRICTIVE"
-        " USING (tenant_id = mainstay.current_tenant()) WITH CHECK (tenant_id = mainstay.current_tenant())",
+        f" USING ({_OF_TENANT})"
+        f" WITH CHECK ({_OF_TENANT})",
     ),
     ("no_other_policy_exists", "CREATE POLICY help ON mainstay.planted FOR SELECT USING (code = 'public')"),
     ("no_other_policy_exists", "CREATE POLICY keyhole ON mainstay.planted TO mainstay_keyhole USING (true)"),
@@ -156,7 +157,7 @@ FAULTS: tuple[tuple[str, str], ...] = (
     (
         "policy_functions_read_as_declared",
         "CREATE OR REPLACE FUNCTION mainstay.current_tenant() RETURNS uuid LANGUAGE sql STABLE"
-        " RETURN nullif(current_setting('mainstay.tenant_id', true), '')::uuid",
+        " RETURN nullif(current_setting('mainstay.scope', true), '')::uuid",
     ),
     (
         "policy_functions_read_as_declared",

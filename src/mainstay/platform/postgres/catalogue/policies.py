@@ -6,10 +6,14 @@ from mainstay.platform.postgres.catalogue.classes import Problem, tenant_tables
 from mainstay.platform.postgres.catalogue.facts import PUBLIC, Facts, Policy, Relation
 from mainstay.schema.declared import Declared
 
-OF_TENANT = "(tenant_id = mainstay.current_tenant())"
+_OF_TENANT = (
+    "(tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))"
+)
+OF_TENANT = f"({_OF_TENANT})"
 OF_OWNER = (
-    f"({OF_TENANT} AND ((visibility = 'tenant'::text)"
-    " OR (owner_id = mainstay.current_principal()) OR mainstay.sees_all()))"
+    f"({_OF_TENANT} AND ((visibility = 'tenant'::text)"
+    " OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal))"
+    " OR ( SELECT mainstay.sees_all() AS sees_all)))"
 )
 
 
