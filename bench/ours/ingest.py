@@ -16,6 +16,7 @@ from mainstay.control.gateway.service import EMBED_BATCH_TEXTS
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
+from mainstay.knowledge.documents.models import NewDocument
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.service import indexed_text
 from mainstay.platform.blobs import Blobs
@@ -110,7 +111,8 @@ class Ingesting:
                 bytes_max=1 << 30,
             )
             async with self._database.write(self._scope) as tx:
-                await versions.add_file(tx, store_id=store_id, file_id=file.id, external_id=new_id().hex, attributes={})
+                store = await documents.require_store(tx, store_id)
+                await versions.add_file(tx, store, NewDocument(file.id, new_id().hex, {}))
 
 
 if __name__ == "__main__":

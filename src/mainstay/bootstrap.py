@@ -24,6 +24,7 @@ from mainstay.knowledge.answers.chat_routes import ChatRoutes
 from mainstay.knowledge.answers.routes import AnswerRoutes
 from mainstay.knowledge.assistants.models import Assistant
 from mainstay.knowledge.assistants.service import DEFAULT, Assistants
+from mainstay.knowledge.documents.batch_routes import BatchRoutes
 from mainstay.knowledge.documents.parsing import ParserLimits, ParserPool
 from mainstay.knowledge.documents.routes import FileRoutes
 from mainstay.knowledge.documents.store_routes import StoreRoutes
@@ -68,6 +69,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
             routers=[
                 FileRoutes(database, blobs, bytes_max=settings.upload_bytes_max).router(),
                 StoreRoutes(database).router(),
+                BatchRoutes(database).router(),
                 SearchRoutes(database, gateway).router(),
                 AnswerRoutes(database, ask, assistants).router(),
                 ChatRoutes(ask, PlainChat(database, gateway), assistants).router(),

@@ -15,6 +15,8 @@ import pytest
 from tests.support.system import Member, TestSystem
 
 UNKNOWN = "01a1fdb30000700080000000000000ff"
+# A filter that every document meets.
+ANYTHING = {"type": "ne", "key": "colour", "value": "none"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Things:
     answer_id: str
     conversation_id: str
     request_id: str
+    batch_id: str = f"vsfb_{UNKNOWN}"
+    call_id: str = f"call_{UNKNOWN}"
+    audit_id: str = f"aud_{UNKNOWN}"
 
     def unknown(self) -> "Things":
         """Return ids of the same form that nobody has."""
@@ -55,30 +60,60 @@ def _ask(things: Things, **fields: object) -> dict[str, Any]:
 
 # Operations that name a thing: path and options for `things`; the owner's response holds the canary.
 NAMING: dict[str, list[Callable[[Things], Call]]] = {
-    "GET /v1/files": [lambda t: ("/v1/files", {"params": {"after": t.file_id}})],
+    "GET /v1/files": [
+        lambda t: ("/v1/files", {"params": {"after": t.file_id}}),
+        lambda t: ("/v1/files", {"params": {"before": t.file_id, "order": "asc"}}),
+    ],
     "GET /v1/files/{file_id}": [lambda t: (f"/v1/files/{t.file_id}", {})],
     "GET /v1/files/{file_id}/content": [lambda t: (f"/v1/files/{t.file_id}/content", {})],
     "GET /v1/vector_stores": [
         lambda t: ("/v1/vector_stores", {"params": {"name": t.store_name}}),
         lambda t: ("/v1/vector_stores", {"params": {"after": t.store_id}}),
+        lambda t: ("/v1/vector_stores", {"params": {"before": t.store_id, "order": "asc"}}),
     ],
     "POST /v1/vector_stores": [lambda t: ("/v1/vector_stores", {"json": {"name": t.canary, "file_ids": [t.file_id]}})],
     "GET /v1/vector_stores/{store_id}": [lambda t: (f"/v1/vector_stores/{t.store_id}", {})],
-    "GET /v1/vector_stores/{store_id}/files": [lambda t: (f"/v1/vector_stores/{t.store_id}/files", {})],
+    "POST /v1/vector_stores/{store_id}": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}", {"json": {"metadata": {"seen": "yes"}}})
+    ],
+    "GET /v1/vector_stores/{store_id}/files": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files", {}),
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files", {"params": {"after": t.file_id}}),
+    ],
+    "POST /v1/vector_stores/{store_id}/file_batches": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/file_batches", {"json": {"file_ids": [t.file_id]}})
+    ],
+    "GET /v1/vector_stores/{store_id}/file_batches/{batch_id}": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/file_batches/{t.batch_id}", {})
+    ],
+    "GET /v1/vector_stores/{store_id}/file_batches/{batch_id}/files": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/file_batches/{t.batch_id}/files", {})
+    ],
+    "POST /v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/file_batches/{t.batch_id}/cancel", {})
+    ],
     "POST /v1/vector_stores/{store_id}/files": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files", {"json": {"file_id": t.file_id}})
     ],
     "GET /v1/vector_stores/{store_id}/files/{file_id}": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {})
     ],
+    "POST /v1/vector_stores/{store_id}/files/{file_id}": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {"json": {"attributes": {"seen": "yes"}}})
+    ],
+    "GET /v1/vector_stores/{store_id}/files/{file_id}/content": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/content", {})
+    ],
     "POST /v1/vector_stores/{store_id}/search": [
-        lambda t: (f"/v1/vector_stores/{t.store_id}/search", {"json": {"query": t.canary}})
+        lambda t: (f"/v1/vector_stores/{t.store_id}/search", {"json": {"query": t.canary}}),
+        lambda t: (f"/v1/vector_stores/{t.store_id}/search", {"json": {"query": t.canary, "filters": ANYTHING}}),
     ],
     "POST /v1/responses": [
         lambda t: ("/v1/responses", _ask(t, tools=_search_tool(t), include=["file_search_call.results"])),
         lambda t: ("/v1/responses", _ask(t, previous_response_id=t.answer_id)),
         lambda t: ("/v1/responses", _ask(t, conversation=t.conversation_id)),
         lambda t: ("/v1/responses", _ask(t, stream=True, tools=_search_tool(t))),
+        lambda t: ("/v1/responses", _ask(t, tools=[{**_search_tool(t)[0], "filters": ANYTHING}])),
     ],
     "POST /v1/chat/completions": [
         lambda t: (
@@ -94,11 +129,18 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     ],
     "GET /v1/responses/{answer_id}": [lambda t: (f"/v1/responses/{t.answer_id}", {})],
     "GET /v1/answers/{answer_id}/receipt": [lambda t: (f"/v1/answers/{t.answer_id}/receipt", {})],
-    "GET /v1/usage": [lambda t: ("/v1/usage", {"params": {"request_id": t.request_id}})],
-    "GET /v1/audit": [lambda t: ("/v1/audit", {"params": {"request_id": t.request_id}})],
+    "GET /v1/usage": [
+        lambda t: ("/v1/usage", {"params": {"request_id": t.request_id}}),
+        lambda t: ("/v1/usage", {"params": {"after": t.call_id}}),
+    ],
+    "GET /v1/audit": [
+        lambda t: ("/v1/audit", {"params": {"request_id": t.request_id}}),
+        lambda t: ("/v1/audit", {"params": {"after": t.audit_id}}),
+    ],
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {})
     ],
+    "DELETE /v1/responses/{answer_id}": [lambda t: (f"/v1/responses/{t.answer_id}", {})],
     "DELETE /v1/files/{file_id}": [lambda t: (f"/v1/files/{t.file_id}", {})],
     "DELETE /v1/vector_stores/{store_id}": [lambda t: (f"/v1/vector_stores/{t.store_id}", {})],
 }
@@ -112,14 +154,18 @@ NAMELESS = {
     "GET /readyz",
     "GET /metrics",
 }
-# Lists answer a stranger with an empty page, as they answer an id that nobody has.
-LISTS = {"GET /v1/files", "GET /v1/vector_stores", "GET /v1/usage", "GET /v1/audit"}
+# Asked by name or by request, lists answer a stranger with an empty page, as they answer a name that nobody gave.
+EMPTY_FOR = {"name", "request_id"}
 # What these answer their owner has no room for the canary; that they did it is enough.
 WITHOUT_CANARY = {
     "GET /v1/usage",
     "GET /v1/audit",
     "POST /v1/vector_stores",
+    "POST /v1/vector_stores/{store_id}/file_batches",
+    "GET /v1/vector_stores/{store_id}/file_batches/{batch_id}",
+    "POST /v1/vector_stores/{store_id}/file_batches/{batch_id}/cancel",
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}",
+    "DELETE /v1/responses/{answer_id}",
     "DELETE /v1/files/{file_id}",
     "DELETE /v1/vector_stores/{store_id}",
 }
@@ -135,15 +181,34 @@ async def _things(member: Member, *, beside: bool) -> Things:
         )
     store_id = await member.make_store(name)
     added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
+    batches = f"/v1/vector_stores/{store_id}/file_batches"
+    batch = await member.call("POST", batches, json={"files": [{"file_id": added["id"], "external_id": canary}]})
+    await member.ended(store_id, added["id"])
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
-    return Things(canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"])
+    request_id = answer["request_id"]
+    calls = await member.call("GET", f"/v1/usage?request_id={request_id}")
+    # A customer may not read the audit, not even what it says of itself.
+    audit = (await member.http.get(f"/v1/audit?request_id={request_id}")).json().get("data") or [{}]
+    return Things(
+        canary,
+        added["id"],
+        store_id,
+        name,
+        answer["id"],
+        answer["conversation"]["id"],
+        request_id,
+        batch["id"],
+        calls["data"][0]["id"],
+        audit[0].get("id", f"aud_{UNKNOWN}"),
+    )
 
 
 def _comparable(response: httpx2.Response, things: Things) -> tuple[int, str]:
     """Return status and body with the ids that were asked for blotted out."""
     body = response.text
-    for value in (things.file_id, things.store_id, things.store_name, things.answer_id, things.conversation_id):
-        body = body.replace(value, "ID")
+    for name, value in vars(things).items():
+        if name != "canary":
+            body = body.replace(value, "ID")
     return response.status_code, body
 
 
@@ -168,7 +233,7 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
         assert _comparable(foreign, things) == _comparable(nobody, unknown)
         # What the stranger typed himself may come back to him; what the owner wrote may not.
         assert f"{things.canary}-secret" not in foreign.text
-        assert foreign.status_code == (200 if operation in LISTS else 404)
+        assert foreign.status_code == (200 if EMPTY_FOR & options.get("params", {}).keys() else 404)
         own = await owner.http.request(method, path, **options)
         assert own.status_code == 200, own.text
         assert operation in WITHOUT_CANARY or things.canary in own.text

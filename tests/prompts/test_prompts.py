@@ -24,7 +24,7 @@ def render(text: str, title: str = "manual.pdf", heading_path: tuple[str, ...] =
 
 def test_answer_prompt_has_name_version_and_digest() -> None:
     prompt = load_prompt("answer")
-    assert (prompt.name, prompt.version) == ("answer", "1")
+    assert (prompt.name, prompt.version) == ("answer", "2")
     assert len(prompt.digest) == 64
     assert prompt.purpose
 

@@ -63,7 +63,7 @@ async def test_attributes_that_could_not_be_read_again_are_refused(system: TestS
 
 
 @pytest.mark.parametrize(
-    "tool", [{"filters": {"type": "eq", "key": "a", "value": "b"}}, {"ranking_options": {"score_threshold": 0.5}}]
+    "tool", [{"filters": {"type": "like", "key": "a", "value": "b"}}, {"ranking_options": {"score_threshold": 0.5}}]
 )
 async def test_option_of_file_search_that_would_be_ignored_is_refused(system: TestSystem, tool: dict[str, Any]) -> None:
     member = await system.member()

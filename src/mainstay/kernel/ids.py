@@ -2,14 +2,21 @@
 
 import os
 import time
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from mainstay.kernel.errors import NotFound
 
 Prefix = Literal[
-    "ten_", "usr_", "key_", "file-", "vs_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"
+    "ten_", "usr_", "key_", "file-", "vs_", "vsfb_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"
 ]
+
+
+class OuterId(NamedTuple):
+    """An id with the prefix under which it was given, where several may stand."""
+
+    prefix: Prefix
+    value: UUID
 
 
 def new_id() -> UUID:
@@ -36,12 +43,21 @@ def decode_id(prefix: Prefix, text: str) -> UUID:
     return UUID(hex=digits)
 
 
+def decode_one_of(text: str, *prefixes: Prefix) -> OuterId:
+    """Return an outer id that has one of `prefixes`; any other is answered like an unknown one of the first."""
+    for prefix in prefixes:
+        if text.startswith(prefix):
+            return OuterId(prefix, decode_id(prefix, text))
+    return OuterId(prefixes[0], decode_id(prefixes[0], text))
+
+
 _NOUNS: dict[Prefix, str] = {
     "ten_": "tenant",
     "usr_": "principal",
     "key_": "API key",
     "file-": "file",
     "vs_": "vector store",
+    "vsfb_": "file batch",
     "doc_": "document",
     "chunk_": "chunk",
     "conv_": "conversation",

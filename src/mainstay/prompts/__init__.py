@@ -16,7 +16,7 @@ from mainstay.kernel.errors import NotFound, invariant
 # About 30 units are spent on a passage; a template that loops for ever stops here.
 RENDER_FUEL = 100_000
 _FRONT_MATTER = re.compile(r"---\n(?P<head>.*?)\n---\n(?P<body>.*)", re.DOTALL)
-_OUR_TAG = re.compile(r"<(?=\s*/?\s*passages?\b)", re.IGNORECASE)
+_OUR_TAG = re.compile(r"<(?=\s*/?\s*(?:passages?|instructions)\b)", re.IGNORECASE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -67,9 +67,20 @@ CREATE TABLE mainstay.answers (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     deadline_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    instructions text,
+    temperature double precision,
+    top_p double precision,
+    output_tokens_max integer,
+    filters jsonb,
+    incomplete_reason text COLLATE "C",
+    deleted_at timestamp with time zone,
     CONSTRAINT answers_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT answers_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
     CONSTRAINT answers_check1 CHECK (((state <> 'completed'::text) OR (answer IS NOT NULL))),
+    CONSTRAINT answers_deleted_without_words CHECK (((deleted_at IS NULL) OR ((question = ''::text) AND (COALESCE(answer, ''::text) = ''::text) AND (instructions IS NULL) AND (metadata = '{}'::jsonb) AND (filters IS NULL)))),
+    CONSTRAINT answers_incomplete_reason_check CHECK ((incomplete_reason = ANY (ARRAY['max_output_tokens'::text, 'content_filter'::text]))),
+    CONSTRAINT answers_metadata_check CHECK ((pg_column_size(metadata) <= 40000)),
     CONSTRAINT answers_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT answers_store_ids_check CHECK ((cardinality(store_ids) <= 8)),
     CONSTRAINT answers_visibility_check CHECK ((visibility = ANY (ARRAY['tenant'::text, 'private'::text])))
@@ -239,6 +250,17 @@ CREATE TABLE mainstay.embeddings (
 );
 ALTER TABLE mainstay.embeddings ALTER embedding SET STORAGE PLAIN;
 CREATE INDEX embeddings_input ON mainstay.embeddings USING btree (tenant_id, generation_id, input_sha256);
+
+CREATE TABLE mainstay.file_batches (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    store_id uuid NOT NULL,
+    version_ids uuid[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT file_batches_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT file_batches_version_ids_check CHECK (((cardinality(version_ids) >= 1) AND (cardinality(version_ids) <= 2000)))
+);
 
 CREATE TABLE mainstay.files (
     tenant_id uuid NOT NULL,
@@ -502,6 +524,9 @@ ALTER TABLE mainstay.documents ADD CONSTRAINT documents_tenant_id_store_id_fkey
     FOREIGN KEY (tenant_id, store_id) REFERENCES mainstay.stores(tenant_id, id);
 ALTER TABLE mainstay.documents ADD CONSTRAINT documents_tenant_id_version_current_id_fkey
     FOREIGN KEY (tenant_id, version_current_id) REFERENCES mainstay.document_versions(tenant_id, id);
+
+ALTER TABLE mainstay.file_batches ADD CONSTRAINT file_batches_tenant_id_store_id_fkey
+    FOREIGN KEY (tenant_id, store_id) REFERENCES mainstay.stores(tenant_id, id);
 
 ALTER TABLE mainstay.files ADD CONSTRAINT files_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
@@ -884,7 +909,7 @@ ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.answer_passages
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
-GRANT INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
+GRANT DELETE, INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
 
 ALTER TABLE mainstay.answers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.answers FORCE ROW LEVEL SECURITY;
@@ -935,7 +960,7 @@ ALTER TABLE mainstay.citations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.citations
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
-GRANT INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
+GRANT DELETE, INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
 
 ALTER TABLE mainstay.conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.conversations FORCE ROW LEVEL SECURITY;
@@ -965,6 +990,14 @@ CREATE POLICY tenant ON mainstay.embeddings
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
+
+ALTER TABLE mainstay.file_batches ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.file_batches FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.file_batches
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.file_batches TO mainstay_runtime;
+GRANT UPDATE (cancelled_at) ON mainstay.file_batches TO mainstay_runtime;
 
 ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.files FORCE ROW LEVEL SECURITY;

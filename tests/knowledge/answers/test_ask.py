@@ -13,24 +13,35 @@ from mainstay.control.gateway.prices import price_nanos
 from mainstay.control.gateway.providers.openai_compatible import OpenAiCompatible
 from mainstay.control.gateway.service import Gateway
 from mainstay.control.metering import service as metering
+from mainstay.kernel.errors import NotFound
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.paging import PageRequest
 from mainstay.knowledge.answers import service
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.errors import AnswerTimedOut
-from mainstay.knowledge.answers.models import Delta, Question, Started
+from mainstay.knowledge.answers.models import Delta, Question, Retrieved, Started
 from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.models import Assistant
 from mainstay.platform.http import EventStream
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.queries import parse_queries
 from tests.support.openai_server import OpenAiServer, Reply, chunk, openai_server
-from tests.support.retrieval import make_store
+from tests.support.retrieval import index_texts, make_store
 from tests.support.tenants import TestTenant
 
 ASSISTANT = Assistant("default", "answer", "stand-in")
 QUESTION = Question("When does the ferry sail?", "assistant/default")
 PAUSED = Reply([chunk("The ferry "), chunk("sails")], headers={"content-type": "text/event-stream"}, pause=1)
+
+_LEFT = parse_queries(
+    """
+-- name: left
+-- What is left of the words of the tenant's answers.
+SELECT a.question, a.answer, a.state, (SELECT count(*) FROM mainstay.answer_passages) AS passages
+  FROM mainstay.answers a WHERE a.tenant_id = :tenant_id
+""",
+    origin="tests",
+)["left"]
 
 _STATES = parse_queries(
     """
@@ -109,9 +120,7 @@ async def test_client_that_leaves_before_the_first_byte_leaves_a_settled_answer(
     database: Database, tenant: TestTenant
 ) -> None:
     async with asking(database, tenant) as (ask, _):
-        encoded = ResponseStream(with_results=False, metadata=None).encode(
-            ask.events(caller_of(tenant), QUESTION, ASSISTANT)
-        )
+        encoded = ResponseStream(with_results=False).encode(ask.events(caller_of(tenant), QUESTION, ASSISTANT))
         response = await EventStream.begun(encoded)
 
         async def gone() -> dict[str, str]:
@@ -124,3 +133,26 @@ async def test_client_that_leaves_before_the_first_byte_leaves_a_settled_answer(
     async with database.read(tenant.admin) as tx:
         (state,) = [row["state"] for row in await tx.fetch(_STATES)]
     assert state == "cancelled"
+
+
+async def test_answer_deleted_while_it_is_written_leaves_no_words(database: Database, tenant: TestTenant) -> None:
+    caller = caller_of(tenant)
+    async with database.write(tenant.admin, unaudited="a fixture") as tx:
+        await index_texts(tx, await make_store(tx), ["The ferry sails at noon."])
+    async with asking(database, tenant) as (ask, _), aclosing(ask.events(caller, QUESTION, ASSISTANT)) as events:
+        started, retrieved = await anext(events), await anext(events)
+        assert isinstance(started, Started)
+        assert isinstance(retrieved, Retrieved)
+        assert len(retrieved.sources) == 1
+        while not isinstance(await anext(events), Delta):
+            pass
+        async with database.write(caller.scope) as tx:
+            await service.delete(tx, caller, started.answer.id)
+    async with database.read(tenant.admin) as tx:
+        assert [dict(row) for row in await tx.fetch(_LEFT)] == [
+            {"question": "", "answer": None, "state": "cancelled", "passages": 0}
+        ]
+        with pytest.raises(NotFound):
+            await service.require(tx, started.answer.id)
+        calls = await metering.page(tx, PageRequest())
+    assert {call.answer_id for call in calls.rows} == {started.answer.id}, "what it took is still counted"

@@ -161,7 +161,8 @@ async def test_kill_of_postgresql_loses_no_index(cluster: EmbeddedCluster) -> No
             os.kill(server.pid, signal.SIGKILL)
             cluster.stop_leftovers(deadline_s=20)
             cluster.start(deadline_s=60)
-            again = await Database.connect(urls.app.replace(f":{port}/", f":{urlsplit(cluster.superuser_url).port}/"))
+            moved = urls.app.replace(f":{port}/", f":{urlsplit(cluster.superuser_url).port}/")
+            again = await Database.connect(moved, scope_key=SCOPE_KEY)
             seen.append(await found_texts(again, tenant, store_id, query))
             await again.close()
     assert len(seen) == 2

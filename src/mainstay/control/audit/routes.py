@@ -8,7 +8,7 @@ from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
 from mainstay.control.audit import service
 from mainstay.control.audit.schemas import AuditObject
-from mainstay.platform.http import ListObject, page_request
+from mainstay.platform.http import Listing, ListObject
 from mainstay.platform.postgres import Database
 
 Auditor = Annotated[Caller, Depends(permitted("audit.read"))]
@@ -29,14 +29,13 @@ class AuditRoutes:
     async def list(
         self,
         caller: Auditor,
-        limit: int = 20,
-        after: str | None = None,
+        listing: Listing,
         action: Annotated[str | None, Query(max_length=64)] = None,
         request_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> ListObject[AuditObject]:
-        """List rows, newest first, of one action or one request where asked."""
-        request = page_request("aud_", limit=limit, after=after)
+        """List rows, of one action or one request where asked."""
+        request = listing.page("aud_")
         async with self._database.write(caller.scope) as tx:
             page = await service.page(tx, request, action=action, request_id=request_id)
             await service.record(tx, "audit.read", facts={"rows": len(page.rows)})
-        return ListObject[AuditObject].of([AuditObject.of(entry) for entry in page.rows], has_more=page.has_more)
+        return ListObject[AuditObject].of_page(page, AuditObject.of)

@@ -10,7 +10,7 @@ import orjson
 from mainstay.control.audit import store
 from mainstay.control.audit.models import AuditEntry, Fact, Outcome
 from mainstay.kernel.ids import new_id
-from mainstay.kernel.paging import Page, PageRequest, cut_page
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.platform.postgres import ReadTx, WriteTx
 
 
@@ -61,6 +61,5 @@ def digest(entry: AuditEntry) -> bytes:
 async def page(
     tx: ReadTx, request: PageRequest, *, action: str | None = None, request_id: str | None = None
 ) -> Page[AuditEntry]:
-    """Return a page of rows, newest first, of one action or one request where asked."""
-    rows = await store.page(tx, before=request.after, action=action, request_id=request_id, limit=request.limit + 1)
-    return cut_page(rows, request.limit)
+    """Return a page of rows, of one action or one request where asked."""
+    return await store.page(tx, request, action=action, request_id=request_id)

@@ -1,10 +1,8 @@
 """The SQL of the audit."""
 
-from collections.abc import Sequence
-from uuid import UUID
-
 from mainstay.control.audit.models import AuditEntry
-from mainstay.platform.postgres import ReadTx, WriteTx, load_queries
+from mainstay.kernel.paging import Page, PageRequest
+from mainstay.platform.postgres import ReadTx, WriteTx, fetch_page, load_queries
 
 _QUERIES = load_queries(__package__)
 
@@ -24,9 +22,14 @@ async def insert(tx: WriteTx, entry: AuditEntry) -> None:
     )
 
 
-async def page(
-    tx: ReadTx, *, before: UUID | None, action: str | None, request_id: str | None, limit: int
-) -> Sequence[AuditEntry]:
-    """Return rows older than `before`, newest first."""
-    rows = await tx.fetch(_QUERIES["list_entries"], before=before, action=action, request_id=request_id, limit=limit)
-    return [AuditEntry(**row) for row in rows]
+async def page(tx: ReadTx, request: PageRequest, *, action: str | None, request_id: str | None) -> Page[AuditEntry]:
+    """Return a page of rows, of one action or one request where asked."""
+    return await fetch_page(
+        tx,
+        _QUERIES["list_entries"],
+        request,
+        lambda row: AuditEntry(**row),
+        key=_QUERIES["find_entry_key"],
+        action=action,
+        request_id=request_id,
+    )

@@ -78,9 +78,17 @@ class PlainChat:
         self._gateway = gateway
 
     def start(
-        self, scope: Scope, model: str, messages: tuple[Message, ...], *, output_tokens_max: int | None
+        self,
+        scope: Scope,
+        model: str,
+        messages: tuple[Message, ...],
+        *,
+        output_tokens_max: int | None,
+        temperature: float | None = None,
+        top_p: float | None = None,
     ) -> Completion:
         """Start a call; raises UnknownModel before anything is sent."""
         question = next((message.content for message in reversed(messages) if message.role == "user"), "")
-        request = ChatRequest(messages, question, (), output_tokens_max or OUTPUT_TOKENS_DEFAULT)
+        tokens_max = output_tokens_max or OUTPUT_TOKENS_DEFAULT
+        request = ChatRequest(messages, question, (), tokens_max, temperature, top_p)
         return Completion(self._database, scope, self._gateway.chat(model, request))

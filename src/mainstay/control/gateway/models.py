@@ -58,12 +58,17 @@ class Passage:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a chat model is asked: the messages as a wire format has them, and what they were made from."""
+    """What a chat model is asked: the messages as a wire format has them, and what they were made from.
+
+    `temperature` and `top_p` are for models that sample; without them a provider uses its own.
+    """
 
     messages: tuple[Message, ...]
     question: str
     passages: tuple[Passage, ...]
     output_tokens_max: int
+    temperature: float | None = None
+    top_p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,10 @@ class ChatModel(Protocol):
     def name(self) -> str: ...
     @property
     def provider(self) -> str: ...
+    @property
+    def follows_instructions(self) -> bool:
+        """Return whether the model does what a system message says; one that only quotes does not."""
+        ...
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Return the events of the answer to `request`."""

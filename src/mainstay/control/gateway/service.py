@@ -88,12 +88,16 @@ class Gateway:
         """Return the names of the chat models, the preferred one first."""
         return list(self._chat_models)
 
-    def chat(self, name: str, request: ChatRequest) -> ChatCall:
-        """Start a call of the chat model called `name`; raises UnknownModel with the names there are."""
+    def chat_model(self, name: str) -> ChatModel:
+        """Return the chat model called `name`; raises UnknownModel with the names there are."""
         model = self._chat_models.get(name)
         if model is None:
             raise UnknownModel(name, sorted(self._chat_models))
-        return ChatCall(model, request, self._prices)
+        return model
+
+    def chat(self, name: str, request: ChatRequest) -> ChatCall:
+        """Start a call of the chat model called `name`; raises UnknownModel with the names there are."""
+        return ChatCall(self.chat_model(name), request, self._prices)
 
     async def embed(self, texts: Sequence[str], *, model: str | None = None) -> Embedded:
         """Return one vector per text and the record of the call."""

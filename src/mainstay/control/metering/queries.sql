@@ -7,15 +7,19 @@ VALUES (:tenant_id, :id, :principal_id, :request_id, :kind, :feature, :provider,
         :latency_ms, :cost_usd_nanos, :priced, :outcome, :conversation_id, :answer_id);
 
 -- name: list_calls
--- A page of calls, newest first.
+-- A page of calls.
 SELECT id, at, request_id, feature, conversation_id, answer_id, kind, provider, model, input_tokens, output_tokens,
        latency_ms, cost_usd_nanos, priced, outcome
   FROM mainstay.model_calls
  WHERE tenant_id = :tenant_id
-   AND (:before::uuid IS NULL OR id < :before)
+   AND (:newer_than::uuid IS NULL OR id > :newer_than) AND (:older_than::uuid IS NULL OR id < :older_than)
    AND (:request_id::text IS NULL OR request_id = :request_id)
- ORDER BY id DESC
+ ORDER BY CASE WHEN :oldest_first::boolean THEN id END, CASE WHEN NOT :oldest_first::boolean THEN id END DESC
  LIMIT :limit;
+
+-- name: find_call_key
+-- Where a page goes on from: the key of a visible call.
+SELECT id FROM mainstay.model_calls WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: sum_calls
 -- Adds up the calls since a moment: one row for all of them (key_no 1), and one for each group (key_no 0).

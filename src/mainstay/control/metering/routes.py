@@ -9,7 +9,7 @@ from mainstay.control.access.models import Caller
 from mainstay.control.metering import service
 from mainstay.control.metering.models import Grouping
 from mainstay.control.metering.schemas import UsageObject
-from mainstay.platform.http import page_request
+from mainstay.platform.http import Listing
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("usage.read"))]
@@ -30,15 +30,14 @@ class UsageRoutes:
     async def read(
         self,
         caller: Reader,
+        listing: Listing,
         by: Grouping | None = None,
         days: int = service.DAYS_DEFAULT,
-        limit: int = 20,
-        after: str | None = None,
         request_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> UsageObject:
-        """Add up the calls the caller may see, by feature, model or conversation, and list the newest of them."""
-        request = page_request("call_", limit=limit, after=after)
+        """Add up the calls the caller may see, by feature, model or conversation, and list them."""
+        request = listing.page("call_")
         async with self._database.read(caller.scope) as tx:
             usage = await service.summarise(tx, grouping=by, days=days)
             page = await service.page(tx, request, request_id=request_id)
-        return UsageObject.of(usage, page.rows, days=days, by=by, has_more=page.has_more)
+        return UsageObject.of(usage, page, days=days, by=by)

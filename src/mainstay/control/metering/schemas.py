@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from mainstay.control.metering.models import Grouping, MeteredCall, Usage, UsageGroup
 from mainstay.kernel.ids import encode_id
 from mainstay.kernel.money import format_usd
+from mainstay.kernel.paging import Page
+from mainstay.platform.http import ListObject
 
 
 class CallObject(BaseModel):
@@ -97,7 +99,7 @@ class ConversationCosts(BaseModel):
 
 
 class UsageObject(BaseModel):
-    """The summary, and the newest calls behind it."""
+    """The summary, and a page of the calls behind it."""
 
     object: Literal["usage"] = "usage"
     days: int
@@ -106,12 +108,12 @@ class UsageObject(BaseModel):
     groups: Sequence[GroupObject]
     cost_per_conversation: ConversationCosts
     data: Sequence[CallObject]
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
     @classmethod
-    def of(
-        cls, usage: Usage, calls: Sequence[MeteredCall], *, days: int, by: Grouping | None, has_more: bool
-    ) -> "UsageObject":
+    def of(cls, usage: Usage, page: Page[MeteredCall], *, days: int, by: Grouping | None) -> "UsageObject":
         """Return the outer form of a summary."""
         costs = ConversationCosts(
             conversations=usage.conversations,
@@ -123,14 +125,17 @@ class UsageObject(BaseModel):
         groups = [GroupObject.of(group) for group in usage.groups]
         if by == "conversation":
             groups = [group.model_copy(update={"key": _conversation(group.key)}) for group in groups]
+        calls = ListObject[CallObject].of_page(page, CallObject.of)
         return cls(
             days=days,
             by=by,
             total=GroupObject.of(usage.total),
             groups=groups,
             cost_per_conversation=costs,
-            data=[CallObject.of(call) for call in calls],
-            has_more=has_more,
+            data=calls.data,
+            first_id=calls.first_id,
+            last_id=calls.last_id,
+            has_more=calls.has_more,
         )
 
 

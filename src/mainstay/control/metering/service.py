@@ -8,7 +8,7 @@ import structlog
 from mainstay.control.metering import store
 from mainstay.control.metering.models import Grouping, MeteredCall, ModelCall, Usage
 from mainstay.kernel.errors import Invalid
-from mainstay.kernel.paging import Page, PageRequest, cut_page
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.platform.postgres import ReadTx, WriteTx
 from mainstay.platform.telemetry.metrics import MODEL_COST, MODEL_SECONDS, MODEL_TOKENS
 
@@ -47,9 +47,8 @@ async def record(
 
 
 async def page(tx: ReadTx, request: PageRequest, *, request_id: str | None = None) -> Page[MeteredCall]:
-    """Return a page of calls, newest first, of one request where asked."""
-    rows = await store.page(tx, before=request.after, request_id=request_id, limit=request.limit + 1)
-    return cut_page(rows, request.limit)
+    """Return a page of calls, of one request where asked."""
+    return await store.page(tx, request, request_id=request_id)
 
 
 async def summarise(tx: ReadTx, *, grouping: Grouping | None = None, days: int = DAYS_DEFAULT) -> Usage:

@@ -1,13 +1,13 @@
 """The SQL of metering."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from uuid import UUID
 
 from mainstay.control.metering.models import Grouping, MeteredCall, ModelCall, Usage, UsageGroup
 from mainstay.kernel.ids import new_id
-from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
+from mainstay.kernel.paging import Page, PageRequest
+from mainstay.platform.postgres import ReadTx, Record, WriteTx, fetch_page, load_queries
 
 _QUERIES = load_queries(__package__)
 _CALL_FIELDS = tuple(field.name for field in fields(ModelCall))
@@ -28,10 +28,11 @@ async def insert(
     )
 
 
-async def page(tx: ReadTx, *, before: UUID | None, request_id: str | None, limit: int) -> Sequence[MeteredCall]:
-    """Return calls older than `before`, newest first."""
-    rows = await tx.fetch(_QUERIES["list_calls"], before=before, request_id=request_id, limit=limit)
-    return [_metered(row) for row in rows]
+async def page(tx: ReadTx, request: PageRequest, *, request_id: str | None) -> Page[MeteredCall]:
+    """Return a page of calls, of one request where asked."""
+    return await fetch_page(
+        tx, _QUERIES["list_calls"], request, _metered, key=_QUERIES["find_call_key"], request_id=request_id
+    )
 
 
 def _metered(row: Record) -> MeteredCall:

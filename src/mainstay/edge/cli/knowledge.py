@@ -59,13 +59,15 @@ def ask(
         for event in client.events("/v1/responses", body):
             if event["type"] == "response.output_text.delta":
                 console.print(event["delta"], end="")
-            elif event["type"] in ("response.completed", "response.failed"):
+            elif event["type"] in ("response.completed", "response.incomplete", "response.failed"):
                 answer = event["response"]
     console.print()
-    if answer is None or answer["status"] != "completed":
+    if answer is None or answer["status"] not in ("completed", "incomplete"):
         message = (answer or {}).get("error", {}).get("message", "The answer ended without a result; ask again.")
         errors.print(message)
         raise typer.Exit(1)
+    if answer["incomplete_details"] is not None:
+        errors.print(f"The answer was cut short ({answer['incomplete_details']['reason']}).")
     _print_citations(answer)
 
 

@@ -12,6 +12,7 @@ from mainstay.edge.maintain.tenants import create_key, create_tenant, find_tenan
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
+from mainstay.knowledge.documents.models import NewDocument
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.migrations import migrate, trust_scope_key
@@ -94,4 +95,4 @@ async def _add_samples(database: Database, blobs: Blobs, caller: Caller) -> None
     async with database.write(caller.scope) as tx:
         store = await documents.find_or_create_store(tx, name=SAMPLES_STORE, visibility="tenant")
         for external_id, file in kept.items():
-            await versions.add_file(tx, store_id=store.id, file_id=file.id, external_id=external_id, attributes={})
+            await versions.add_file(tx, store, NewDocument(file.id, external_id, {}))

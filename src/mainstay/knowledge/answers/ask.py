@@ -5,7 +5,7 @@ sources, citations, usage and audit in one commit. What a crash leaves running t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -18,14 +18,15 @@ from mainstay.control.gateway.service import ChatCall, Gateway
 from mainstay.control.metering import service as metering
 from mainstay.control.metering.models import ModelCall
 from mainstay.kernel.clock import Stopwatch
-from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.errors import Invalid, MainstayError
 from mainstay.kernel.ids import encode_id
 from mainstay.knowledge.answers import store
 from mainstay.knowledge.answers.begin import Begun, begin
 from mainstay.knowledge.answers.citations import with_citations
-from mainstay.knowledge.answers.errors import AnswerTimedOut
+from mainstay.knowledge.answers.errors import AnswerTimedOut, InstructionsNotFollowed
 from mainstay.knowledge.answers.followup import contextualise
 from mainstay.knowledge.answers.models import (
+    INSTRUCTIONS_CHARS_MAX,
     Answer,
     AnswerEvent,
     AnswerState,
@@ -33,6 +34,7 @@ from mainstay.knowledge.answers.models import (
     Cited,
     Delta,
     Ended,
+    IncompleteReason,
     Question,
     Retrieved,
     Source,
@@ -48,6 +50,9 @@ log = structlog.get_logger(__name__)
 
 ANSWER_DEADLINE_S = 300.0
 SETTLE_DEADLINE_S = 20.0
+
+# Why a model stopped before its answer was whole, in the words of OpenAI's clients.
+_INCOMPLETE: Mapping[str, IncompleteReason] = {"length": "max_output_tokens", "filtered": "content_filter"}
 
 
 class Ask:
@@ -66,6 +71,7 @@ class Ask:
 
     async def events(self, caller: Caller, question: Question, assistant: Assistant) -> AsyncGenerator[AnswerEvent]:
         """Yield what happens until the answer is stored; raises the error that ended it, after storing that it did."""
+        question = self._instructed(question, assistant)
         async with self._database.write(caller.scope) as tx:
             deadline_s = self._deadline_s + SETTLE_DEADLINE_S
             begun = await begin(tx, caller, question, assistant, deadline_s=deadline_s)
@@ -88,6 +94,28 @@ class Ask:
             settled.add_done_callback(self._settling.discard)
             answer = await asyncio.shield(settled)
         yield Ended(answer)
+
+    def _instructed(self, question: Question, assistant: Assistant) -> Question:
+        """Return the question with all its instructions; raises InstructionsNotFollowed where the model only quotes.
+
+        System messages, which many clients send with everything, are then no more than a part of the conversation.
+        """
+        options = question.options
+        if self._gateway.chat_model(assistant.model).follows_instructions:
+            joined = "\n\n".join(part for part in (options.instructions, question.system) if part)
+            if len(joined) > INSTRUCTIONS_CHARS_MAX:
+                raise Invalid(
+                    f"The instructions have {len(joined)} characters; at most {INSTRUCTIONS_CHARS_MAX} are taken.",
+                    param="instructions",
+                )
+            return replace(question, options=replace(options, instructions=joined or None))
+        if options.instructions:
+            raise InstructionsNotFollowed(
+                f"The model {assistant.model} quotes documents and follows no instructions: leave them out, or let an"
+                " endpoint write the answers (MAINSTAY_MODEL_URL).",
+                param="instructions",
+            )
+        return question
 
     async def _in_time(self, events: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
         """Yield the events that come before the deadline; raises AnswerTimedOut.
@@ -168,6 +196,7 @@ class _Writing:
             self._sources = await find_sources(
                 tx,
                 store_ids=self._begun.answer.store_ids,
+                filters=self._question.options.filters,
                 query=asked,
                 vector=embedded.vectors[0],
                 passages_max=self._question.passages_max or self._assistant.passages_max,
@@ -176,7 +205,10 @@ class _Writing:
 
     def _request(self, asked: str) -> ChatRequest:
         passages = _passages(self._sources)
-        system = self._prompt.render(passages=passages, question=self._question.text)
+        options = self._question.options
+        system = self._prompt.render(
+            passages=passages, question=self._question.text, instructions=options.instructions or ""
+        )
         history = [
             message
             for turn in self._begun.turns
@@ -186,7 +218,9 @@ class _Writing:
             messages=(Message("system", system), *history, Message("user", self._question.text)),
             question=asked,
             passages=passages,
-            output_tokens_max=self._question.output_tokens_max or self._assistant.output_tokens_max,
+            output_tokens_max=options.output_tokens_max or self._assistant.output_tokens_max,
+            temperature=options.temperature,
+            top_p=options.top_p,
         )
 
     async def _cite(self, quote: Quote) -> Citation | None:
@@ -242,6 +276,7 @@ class _Writing:
             self._begun.answer,
             state=self.state,
             answer="".join(self._text) if self._text or self.state == "completed" else None,
+            incomplete_reason=_INCOMPLETE.get(chat.finish_reason or "") if chat and self.state == "completed" else None,
             refused=chat.finish_reason == "refused" if chat else None,
             failure_code=self._failure_code,
             prompt_name=self._prompt.name,

@@ -14,6 +14,7 @@ from mainstay.knowledge.answers.errors import NothingToSearch, QuestionTooLong
 from mainstay.knowledge.answers.models import QUESTION_CHARS_MAX, STORES_MAX, Answer, Question, Turn
 from mainstay.knowledge.assistants.models import Assistant
 from mainstay.knowledge.documents import service as documents
+from mainstay.knowledge.documents import versions
 from mainstay.platform.postgres import ReadTx, WriteTx
 
 CONVERSATION_KEY_MAX = 256
@@ -32,7 +33,9 @@ async def begin(tx: WriteTx, caller: Caller, question: Question, assistant: Assi
     _check(question)
     store_ids = await _stores(tx, question.store_ids)
     conversation_id = await _conversation(tx, caller, question)
-    turns = question.turns or await store.list_turns(tx, conversation_id, limit=assistant.history_turns_max)
+    turns = question.turns or await store.list_turns(
+        tx, conversation_id, question.previous_id, limit=assistant.history_turns_max
+    )
     answer_id = new_id()
     created_at = await store.insert_answer(
         tx,
@@ -43,11 +46,13 @@ async def begin(tx: WriteTx, caller: Caller, question: Question, assistant: Assi
         store_ids=store_ids,
         assistant=assistant.name,
         question=question.text,
+        options=question.options,
         deadline_s=deadline_s,
     )
     await audit.record(tx, "answer.begin", target_id=encode_id("resp_", answer_id))
     answer = Answer(
         id=answer_id,
+        owner_id=caller.principal_id,
         conversation_id=conversation_id,
         previous_id=question.previous_id,
         request_id=tx.scope.request_id,
@@ -56,6 +61,7 @@ async def begin(tx: WriteTx, caller: Caller, question: Question, assistant: Assi
         state="running",
         created_at=created_at,
         store_ids=tuple(store_ids),
+        options=question.options,
     )
     return Begun(answer, turns[-assistant.history_turns_max :])
 
@@ -72,6 +78,8 @@ def _check(question: Question) -> None:
             f"{len(question.store_ids)} stores were named; at most {STORES_MAX} are searched for one answer.",
             param="vector_store_ids",
         )
+    if question.options.filters is not None:
+        versions.check_filters(question.options.filters)
     named = [question.previous_id, question.conversation_id, question.conversation_key]
     if sum(name is not None for name in named) > 1:
         raise Invalid(

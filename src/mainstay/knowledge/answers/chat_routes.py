@@ -17,8 +17,8 @@ from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.ids import encode_id, new_id
 from mainstay.knowledge.answers import wire
 from mainstay.knowledge.answers.ask import Ask
-from mainstay.knowledge.answers.models import Answer, AnswerEvent, Delta, Ended, Question, Started
-from mainstay.knowledge.answers.routes import conversation_of, last_answer, store_ids_of
+from mainstay.knowledge.answers.models import Answer, AnswerEvent, AnswerOptions, Delta, Ended, Question, Started
+from mainstay.knowledge.answers.routes import conversation_of, filters_of, last_answer, store_ids_of
 from mainstay.knowledge.answers.schemas import ChatCompletion, ChatCompletionCreate
 from mainstay.knowledge.answers.wire import Json
 from mainstay.knowledge.assistants.service import PREFIX, Assistants
@@ -64,14 +64,21 @@ class ChatRoutes:
             for message in body.messages
         )
         tokens_max = body.max_completion_tokens or body.max_tokens
-        call = self._plain.start(caller.scope, body.model, messages, output_tokens_max=tokens_max)
+        call = self._plain.start(
+            caller.scope,
+            body.model,
+            messages,
+            output_tokens_max=tokens_max,
+            temperature=body.temperature,
+            top_p=body.top_p,
+        )
         if body.stream:
             return await EventStream.begun(_plain_chunks(call, body.model, with_usage=body.with_usage()))
         return JsonResponse(_completion_of_call(f"chatcmpl-{new_id().hex}", body.model, await call.whole()))
 
 
 def _question(body: ChatCompletionCreate) -> Question:
-    text, turns = conversation_of(body.messages)
+    text, turns, system = conversation_of(body.messages)
     metadata = body.metadata or {}
     return Question(
         text=text,
@@ -79,7 +86,14 @@ def _question(body: ChatCompletionCreate) -> Question:
         store_ids=store_ids_of(body.tools),
         conversation_key=metadata.get("conversation_id"),
         turns=turns,
-        output_tokens_max=body.max_completion_tokens or body.max_tokens,
+        system=system,
+        options=AnswerOptions(
+            metadata=metadata,
+            temperature=body.temperature,
+            top_p=body.top_p,
+            output_tokens_max=body.max_completion_tokens or body.max_tokens,
+            filters=filters_of(body.tools),
+        ),
         feature=metadata.get("feature", "answers")[:64] or "answers",
     )
 
@@ -106,12 +120,21 @@ def _completion(
 
 def _completion_of_answer(answer: Answer, model: str) -> Json:
     completion = _completion(
-        encode_id("resp_", answer.id), model, answer.answer or "", answer.input_tokens or 0, answer.output_tokens or 0
+        encode_id("resp_", answer.id),
+        model,
+        answer.answer or "",
+        answer.input_tokens or 0,
+        answer.output_tokens or 0,
+        _finish_reason(answer),
     )
     completion["choices"][0]["message"]["annotations"] = [wire.annotation(citation) for citation in answer.citations]
     completion["conversation"] = {"id": encode_id("conv_", answer.conversation_id)}
     completion["cost_usd_nanos"] = answer.cost_usd_nanos
     return completion
+
+
+def _finish_reason(answer: Answer) -> str:
+    return {None: "stop", "max_output_tokens": "length", "content_filter": "content_filter"}[answer.incomplete_reason]
 
 
 def _completion_of_call(completion_id: str, model: str, done: Completed) -> Json:
@@ -149,7 +172,7 @@ async def _answer_chunks(events: AsyncGenerator[AnswerEvent], model: str, *, wit
                 elif isinstance(event, Ended):
                     done = _completion_of_answer(event.answer, model)
                     annotations = done["choices"][0]["message"]["annotations"]
-                    yield _chunk(completion_id, model, {"annotations": annotations}, "stop")
+                    yield _chunk(completion_id, model, {"annotations": annotations}, _finish_reason(event.answer))
                     if with_usage:
                         yield _usage_chunk(done)
     except MainstayError as error:

@@ -16,6 +16,12 @@ class AnswerTimedOut(MainstayError):
     code = "answer_timed_out"
 
 
+class InstructionsNotFollowed(MainstayError):
+    """The request has instructions, and its model does nothing but quote."""
+
+    code = "unsupported_parameter"
+
+
 class NothingToSearch(MainstayError):
     """The caller sees no store."""
 

@@ -3,23 +3,43 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from mainstay.knowledge.documents.models import SourceState
 
 AnswerState = Literal["running", "completed", "failed", "cancelled"]
+IncompleteReason = Literal["max_output_tokens", "content_filter"]
 
 # What an answer's time goes into, in order.
 STAGES = ("embed", "search", "generate", "total")
 
 QUESTION_CHARS_MAX = 16_000
+INSTRUCTIONS_CHARS_MAX = 16_000
 STORES_MAX = 8
 
 
 @dataclass(frozen=True)
+class AnswerOptions:
+    """What a client says of an answer besides the question; it is kept with the answer and returned with it.
+
+    `filters` are over the attributes of documents, in OpenAI's form.
+    """
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    instructions: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    output_tokens_max: int | None = None
+    filters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Question:
-    """What a client asks. At most one of the three names of a conversation is set."""
+    """What a client asks. At most one of the three names of a conversation is set.
+
+    `system` are the system messages among its turns, which a model that follows instructions is given too.
+    """
 
     text: str
     assistant: str
@@ -28,8 +48,9 @@ class Question:
     conversation_id: UUID | None = None
     conversation_key: str | None = None
     turns: tuple["Turn", ...] = ()
+    system: str | None = None
     passages_max: int | None = None
-    output_tokens_max: int | None = None
+    options: AnswerOptions = AnswerOptions()
     feature: str = "answers"
 
 
@@ -84,9 +105,10 @@ class Citation:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it stands."""
+    """An answer as it stands; `incomplete_reason` says why a completed one was cut short."""
 
     id: UUID
+    owner_id: UUID
     conversation_id: UUID
     previous_id: UUID | None
     request_id: str
@@ -95,7 +117,9 @@ class Answer:
     state: AnswerState
     created_at: datetime
     store_ids: tuple[UUID, ...] = ()
+    options: AnswerOptions = AnswerOptions()
     answer: str | None = None
+    incomplete_reason: IncompleteReason | None = None
     refused: bool | None = None
     failure_code: str | None = None
     prompt_name: str | None = None

@@ -1,8 +1,8 @@
 """Answers over HTTP: `/v1/responses` with the `file_search` tool, as OpenAI has it, and the receipts."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -13,7 +13,7 @@ from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.answers import service, wire
 from mainstay.knowledge.answers.ask import Ask
-from mainstay.knowledge.answers.models import Answer, AnswerEvent, Ended, Question, Turn
+from mainstay.knowledge.answers.models import Answer, AnswerEvent, AnswerOptions, Ended, Question, Turn
 from mainstay.knowledge.answers.schemas import (
     FileSearchTool,
     InputMessage,
@@ -23,7 +23,7 @@ from mainstay.knowledge.answers.schemas import (
 )
 from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.service import Assistants
-from mainstay.platform.http import EventStream, JsonResponse, answers
+from mainstay.platform.http import Deleted, EventStream, JsonResponse, answers
 from mainstay.platform.postgres import Database
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
@@ -56,6 +56,7 @@ class AnswerRoutes:
             response_model=None,
             responses=answers(ResponseObject),
         )
+        router.add_api_route("/responses/{answer_id}", self.delete, methods=["DELETE"], summary="Delete an answer")
         router.add_api_route(
             "/answers/{answer_id}/receipt",
             self.receipt,
@@ -72,16 +73,22 @@ class AnswerRoutes:
         events = self._ask.events(caller, question_of(body), assistant)
         with_results = wire.RESULTS in (body.include or ())
         if body.stream:
-            stream = ResponseStream(with_results=with_results, metadata=body.metadata)
+            stream = ResponseStream(with_results=with_results)
             return await EventStream.begun(stream.encode(events))
         answer = await last_answer(events)
-        return JsonResponse(wire.response(answer, with_results=with_results, metadata=body.metadata))
+        return JsonResponse(wire.response(answer, with_results=with_results))
 
     async def read(self, caller: Asker, answer_id: str) -> Response:
         """Read an answer as it was stored."""
         async with self._database.read(caller.scope) as tx:
             answer = await service.require(tx, decode_id("resp_", answer_id))
         return JsonResponse(wire.response(answer))
+
+    async def delete(self, caller: Asker, answer_id: str) -> Deleted:
+        """Delete an answer that the caller asked for; its words are removed, and usage and audit stay."""
+        async with self._database.write(caller.scope) as tx:
+            await service.delete(tx, caller, decode_id("resp_", answer_id))
+        return Deleted(id=answer_id, object="response")
 
     async def receipt(self, caller: Asker, answer_id: str) -> Response:
         """Explain an answer: passages, scores, versions, stages, cost, and whether a source has changed since."""
@@ -101,7 +108,7 @@ async def last_answer(events: AsyncGenerator[AnswerEvent]) -> Answer:
 
 def question_of(body: ResponseCreate) -> Question:
     """Return what a request of the Responses API asks."""
-    text, turns = conversation_of(body.input)
+    text, turns, system = conversation_of(body.input)
     conversation = (
         body.conversation if isinstance(body.conversation, str) or body.conversation is None else body.conversation.id
     )
@@ -113,8 +120,16 @@ def question_of(body: ResponseCreate) -> Question:
         conversation_id=decode_id("conv_", conversation) if conversation else None,
         conversation_key=(body.metadata or {}).get("conversation_id"),
         turns=turns,
+        system=system,
         passages_max=min((tool.max_num_results for tool in body.tools if tool.max_num_results), default=None),
-        output_tokens_max=body.max_output_tokens,
+        options=AnswerOptions(
+            metadata=body.metadata or {},
+            instructions=body.instructions or None,
+            temperature=body.temperature,
+            top_p=body.top_p,
+            output_tokens_max=body.max_output_tokens,
+            filters=filters_of(body.tools),
+        ),
         feature=(body.metadata or {}).get("feature", "answers")[:64] or "answers",
     )
 
@@ -124,15 +139,25 @@ def store_ids_of(tools: Sequence[FileSearchTool]) -> tuple:
     for tool in tools:
         if tool.type != "file_search":
             raise Invalid(f"The tool '{tool.type}' is not known here; only file_search is.", param="tools")
-        if tool.filters or (tool.ranking_options or {}).get("score_threshold"):
-            raise Invalid("file_search takes no filters and no score_threshold yet; leave them out.", param="tools")
+        if (tool.ranking_options or {}).get("score_threshold"):
+            raise Invalid("file_search takes no score_threshold yet; leave it out.", param="tools")
     return tuple(decode_id("vs_", store_id) for tool in tools for store_id in tool.vector_store_ids)
 
 
-def conversation_of(given: str | Sequence[InputMessage]) -> tuple[str, tuple[Turn, ...]]:
-    """Return the last question and the turns before it."""
+def filters_of(tools: Sequence[FileSearchTool]) -> Mapping[str, Any] | None:
+    """Return the filter of `file_search`; all stores of an answer are searched with the same one."""
+    given = [tool.filters for tool in tools]
+    if any(filters != given[0] for filters in given):
+        raise Invalid(
+            "The file_search tools have different filters; send one tool, or the same filters.", param="tools"
+        )
+    return given[0] if given else None
+
+
+def conversation_of(given: str | Sequence[InputMessage]) -> tuple[str, tuple[Turn, ...], str | None]:
+    """Return the last question, the turns before it, and what the system messages say."""
     if isinstance(given, str):
-        return given, ()
+        return given, (), None
     asked = [index for index, message in enumerate(given) if message.role == "user"]
     if not asked:
         raise Invalid("There is no message of the role 'user'; the last one is the question.", param="input")
@@ -144,4 +169,5 @@ def conversation_of(given: str | Sequence[InputMessage]) -> tuple[str, tuple[Tur
         elif message.role == "assistant" and question is not None:
             turns.append(Turn(question, message.text()))
             question = None
-    return given[asked[-1]].text(), tuple(turns)
+    system = "\n\n".join(message.text() for message in given if message.role in ("system", "developer"))
+    return given[asked[-1]].text(), tuple(turns), system or None

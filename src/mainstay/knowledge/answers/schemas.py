@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mainstay.knowledge.answers.models import INSTRUCTIONS_CHARS_MAX
 from mainstay.platform.http import Exact
 
 Key = Annotated[str, Field(max_length=64)]
@@ -12,6 +13,8 @@ Key = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")]
 Metadata = Annotated[dict[Key, Value], Field(max_length=16)]
 MESSAGES_MAX = 200
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
 
 
 class ContentPart(BaseModel):
@@ -70,6 +73,9 @@ class ResponseCreate(BaseModel):
     conversation: str | ConversationName | None = None
     metadata: Metadata | None = None
     max_output_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    instructions: str | None = Field(default=None, max_length=INSTRUCTIONS_CHARS_MAX)
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
 
 
 class ChatCompletionCreate(BaseModel):
@@ -84,6 +90,8 @@ class ChatCompletionCreate(BaseModel):
     metadata: Metadata | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=32_000)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=32_000)
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     tools: Annotated[Sequence[FileSearchTool], Field(max_length=16)] = ()
 
     def with_usage(self) -> bool:
@@ -167,11 +175,18 @@ class ResponseError(Exact):
     message: str
 
 
+class IncompleteDetails(Exact):
+    """Why an answer ends before its end."""
+
+    reason: str
+
+
 class ResponseTool(Exact):
-    """Where an answer was looked for."""
+    """Where an answer was looked for, and which documents were meant."""
 
     type: Literal["file_search"]
     vector_store_ids: Sequence[str]
+    filters: Mapping[str, Any] | None = None
 
 
 class ResponseObject(Exact):
@@ -180,18 +195,19 @@ class ResponseObject(Exact):
     id: str
     object: Literal["response"]
     created_at: int
-    status: Literal["in_progress", "completed", "failed", "cancelled"]
+    status: Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]
     error: ResponseError | None
-    incomplete_details: None
-    instructions: None
+    incomplete_details: IncompleteDetails | None
+    instructions: str | None
+    max_output_tokens: int | None
     metadata: Mapping[str, str]
     model: str
     output: Sequence[FileSearchCall | OutputMessage]
     parallel_tool_calls: bool
     previous_response_id: str | None
     conversation: ConversationName
-    temperature: None
-    top_p: None
+    temperature: float | None
+    top_p: float | None
     tool_choice: str
     tools: Sequence[ResponseTool]
     usage: ResponseUsage | None
@@ -295,6 +311,11 @@ class ReceiptObject(Exact):
     answer: str | None
     answered: bool
     failure_code: str | None
+    incomplete_reason: str | None
+    instructions: str | None
+    temperature: float | None
+    top_p: float | None
+    filters: Mapping[str, Any] | None
     prompt: ReceiptPrompt
     provider: str | None
     model: str | None

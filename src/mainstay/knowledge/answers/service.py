@@ -5,12 +5,14 @@ from uuid import UUID
 
 import structlog
 
+from mainstay.control.access.errors import PermissionDenied
+from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
 from mainstay.kernel.ids import encode_id, not_found
 from mainstay.knowledge.answers import store
 from mainstay.knowledge.answers.models import Answer, Receipt
 from mainstay.knowledge.documents import versions
-from mainstay.platform.postgres import Database, ReadTx
+from mainstay.platform.postgres import Database, ReadTx, WriteTx
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,18 @@ async def require(tx: ReadTx, answer_id: UUID) -> Answer:
     if found is None:
         raise not_found("resp_", answer_id)
     return await store.with_receipt(tx, found)
+
+
+async def delete(tx: WriteTx, caller: Caller, answer_id: UUID) -> None:
+    """Delete an answer of the caller's: it is hidden from every read and from history, and its words are removed.
+
+    What stays is that it was asked for, what it took, and the audit.
+    """
+    found = await require(tx, answer_id)
+    if found.owner_id != caller.principal_id:
+        raise PermissionDenied("The answer is another principal's; only whoever asked for it may delete it.")
+    await store.delete_answer(tx, answer_id)
+    await audit.record(tx, "answer.delete", target_id=encode_id("resp_", answer_id))
 
 
 async def explain(tx: ReadTx, answer_id: UUID) -> Receipt:

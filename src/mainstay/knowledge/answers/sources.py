@@ -1,6 +1,7 @@
 """What an answer is made from: the best passages of its stores, and those that were cut with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from mainstay.control.gateway.models import Vectors
@@ -8,7 +9,7 @@ from mainstay.knowledge.answers.models import Source
 from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.models import VersionCard
 from mainstay.knowledge.retrieval import service as retrieval
-from mainstay.knowledge.retrieval.models import ScoredPassage
+from mainstay.knowledge.retrieval.models import Filter, ScoredPassage
 from mainstay.platform.postgres import ReadTx
 
 # How many passages behind the last one used the receipt keeps.
@@ -18,13 +19,25 @@ CONTEXT_CHARS_MAX = 24_000
 
 
 async def find_sources(
-    tx: ReadTx, *, store_ids: Sequence[UUID], query: str, vector: Vectors, passages_max: int
+    tx: ReadTx,
+    *,
+    store_ids: Sequence[UUID],
+    filters: Mapping[str, Any] | None,
+    query: str,
+    vector: Vectors,
+    passages_max: int,
 ) -> Sequence[Source]:
     """Search the stores and return their passages best first, numbered from 1 up to `passages_max`, the rest cut."""
     found: list[tuple[UUID, ScoredPassage]] = []
     for store_id in store_ids:
+        matching = await versions.matching(tx, store_id, filters) if filters is not None else None
         result = await retrieval.search(
-            tx, store_id=store_id, query=query, vector=vector, limit=passages_max + CUT_KEPT
+            tx,
+            store_id=store_id,
+            query=query,
+            vector=vector,
+            limit=passages_max + CUT_KEPT,
+            filters=Filter(tuple(matching)) if matching is not None else None,
         )
         found.extend((store_id, passage) for passage in result.passages)
     found.sort(key=lambda one: -one[1].fused_score)

@@ -1,17 +1,20 @@
 """The SQL of conversations, answers and receipts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from mainstay.control.access.models import Visibility
 from mainstay.kernel.ids import new_id
-from mainstay.knowledge.answers.models import Answer, Citation, Source, Turn
+from mainstay.knowledge.answers.models import Answer, AnswerOptions, Citation, Source, Turn
 from mainstay.platform.postgres import KeyholeTx, ReadTx, Record, Scope, WriteTx, load_queries
 
 _QUERIES = load_queries(__package__)
+_OPTIONS = tuple(option.name for option in fields(AnswerOptions))
+# How many answers back the history of a new one is looked for; those that failed or were deleted count too.
+HISTORY_DEPTH_MAX = 100
 
 
 async def has_conversation(tx: ReadTx, conversation_id: UUID) -> bool:
@@ -38,6 +41,7 @@ async def insert_answer(
     store_ids: Sequence[UUID],
     assistant: str,
     question: str,
+    options: AnswerOptions,
     deadline_s: float,
 ) -> datetime:
     """Note that an answer has begun, and return when."""
@@ -52,6 +56,7 @@ async def insert_answer(
         assistant=assistant,
         question=question,
         deadline_s=deadline_s,
+        **asdict(options),
     )
 
 
@@ -60,13 +65,20 @@ async def find_answer(tx: ReadTx, answer_id: UUID) -> Answer | None:
     row = await tx.fetch_one(_QUERIES["find_answer"], id=answer_id)
     if row is None:
         return None
-    fields: dict[str, Any] = {**row, "store_ids": tuple(row["store_ids"])}
-    return Answer(**fields)
+    answer: dict[str, Any] = {**row, "store_ids": tuple(row["store_ids"])}
+    options = AnswerOptions(**{name: answer.pop(name) for name in _OPTIONS})
+    return Answer(**answer, options=options)
 
 
-async def list_turns(tx: ReadTx, conversation_id: UUID, *, limit: int) -> Sequence[Turn]:
-    """Return the last completed turns of a conversation, oldest first."""
-    rows = await tx.fetch(_QUERIES["list_turns"], conversation_id=conversation_id, limit=limit)
+async def list_turns(tx: ReadTx, conversation_id: UUID, previous_id: UUID | None, *, limit: int) -> Sequence[Turn]:
+    """Return the last completed turns that lead to an answer, or to the newest of a conversation, oldest first."""
+    rows = await tx.fetch(
+        _QUERIES["list_turns"],
+        conversation_id=conversation_id,
+        previous_id=previous_id,
+        depth_max=HISTORY_DEPTH_MAX,
+        limit=limit,
+    )
     return [Turn(row["question"], row["answer"]) for row in reversed(rows)]
 
 
@@ -77,6 +89,7 @@ async def finish_answer(tx: WriteTx, answer: Answer) -> datetime | None:
         id=answer.id,
         state=answer.state,
         answer=answer.answer,
+        incomplete_reason=answer.incomplete_reason,
         refused=answer.refused,
         failure_code=answer.failure_code,
         prompt_name=answer.prompt_name,
@@ -88,6 +101,15 @@ async def finish_answer(tx: WriteTx, answer: Answer) -> datetime | None:
         cost_usd_nanos=answer.cost_usd_nanos,
         stages_ms=dict(answer.stages_ms) if answer.stages_ms is not None else None,
     )
+
+
+async def delete_answer(tx: WriteTx, answer_id: UUID) -> bool:
+    """Delete an answer with its passages and quotes; False where it was deleted already."""
+    if not await tx.execute(_QUERIES["delete_answer"], id=answer_id):
+        return False
+    await tx.execute(_QUERIES["delete_citations"], answer_id=answer_id)
+    await tx.execute(_QUERIES["delete_passages"], answer_id=answer_id)
+    return True
 
 
 async def insert_receipt(tx: WriteTx, answer: Answer) -> None:
@@ -131,8 +153,8 @@ async def with_receipt(tx: ReadTx, answer: Answer) -> Answer:
 
 
 def _source(row: Record) -> Source:
-    fields: dict[str, Any] = {**row, "heading_path": tuple(row["heading_path"])}
-    return Source(**fields)
+    source: dict[str, Any] = {**row, "heading_path": tuple(row["heading_path"])}
+    return Source(**source)
 
 
 async def overdue(tx: KeyholeTx, *, limit: int) -> Sequence[tuple[Scope, UUID]]:

@@ -1,6 +1,6 @@
 """The events of an answer as server-sent events of OpenAI's Responses API, in its order and numbering."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,9 +21,8 @@ def sse(event: Json) -> bytes:
 class ResponseStream:
     """Turns the events of one answer into those of a stream; numbers them as it goes."""
 
-    def __init__(self, *, with_results: bool, metadata: Mapping[str, str] | None) -> None:
+    def __init__(self, *, with_results: bool) -> None:
         self._with_results = with_results
-        self._metadata = metadata
         self._number = 0
         self._answer: Answer | None = None
         self._text: list[str] = []
@@ -82,7 +81,7 @@ class ResponseStream:
                 yield self._part("output_text.done", text=answer.answer or "", logprobs=[])
                 yield self._part("content_part.done", part=wire.text_part(answer))
                 yield {"type": "response.output_item.done", "output_index": 1, "item": wire.message(answer)}
-                yield {"type": "response.completed", "response": self._response(answer)}
+                yield {"type": f"response.{wire.status_of(answer)}", "response": self._response(answer)}
 
     @property
     def _begun(self) -> Answer:
@@ -99,7 +98,7 @@ class ResponseStream:
         return {"type": f"response.{what}", "item_id": item_id, "output_index": 1, "content_index": 0, **fields}
 
     def _response(self, answer: Answer) -> Json:
-        return wire.response(answer, with_results=self._with_results, metadata=self._metadata)
+        return wire.response(answer, with_results=self._with_results)
 
     def _failure(self, code: str, message: str) -> Json:
         failed = self._response(replace(self._begun, state="failed", failure_code=code))

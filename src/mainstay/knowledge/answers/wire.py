@@ -1,6 +1,5 @@
 """Answers in the shape of OpenAI's Responses API; what is ours besides stands at the end of each object."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mainstay.kernel.ids import encode_id
@@ -55,7 +54,7 @@ def _result(source: Source) -> Json:
     }
 
 
-def message(answer: Answer, *, status: str = "completed") -> Json:
+def message(answer: Answer, *, status: str | None = None) -> Json:
     """Return the message that carries the answer's text and citations."""
     content: list[Json] = []
     if answer.answer is not None:
@@ -64,7 +63,7 @@ def message(answer: Answer, *, status: str = "completed") -> Json:
         "id": encode_id("msg_", answer.id),
         "type": "message",
         "role": "assistant",
-        "status": status,
+        "status": status or ("incomplete" if answer.incomplete_reason else "completed"),
         "content": content,
     }
 
@@ -78,8 +77,19 @@ def text_part(answer: Answer) -> Json:
 _STATUS = {"running": "in_progress", "completed": "completed", "failed": "failed", "cancelled": "cancelled"}
 
 
-def response(answer: Answer, *, with_results: bool = False, metadata: Mapping[str, str] | None = None) -> Json:
+def status_of(answer: Answer) -> str:
+    """Return how an answer stands, in OpenAI's words."""
+    return "incomplete" if answer.incomplete_reason else _STATUS[answer.state]
+
+
+def _tool(answer: Answer) -> Json:
+    tool: Json = {"type": "file_search", "vector_store_ids": [encode_id("vs_", one) for one in answer.store_ids]}
+    return {**tool, "filters": answer.options.filters} if answer.options.filters is not None else tool
+
+
+def response(answer: Answer, *, with_results: bool = False) -> Json:
     """Return the `response` object of an answer as it stands."""
+    options = answer.options
     running = answer.state == "running"
     output = [] if running else [search_call(answer, with_results=with_results), message(answer)]
     used_in, used_out = answer.input_tokens or 0, answer.output_tokens or 0
@@ -99,20 +109,21 @@ def response(answer: Answer, *, with_results: bool = False, metadata: Mapping[st
         "id": encode_id("resp_", answer.id),
         "object": "response",
         "created_at": int(answer.created_at.timestamp()),
-        "status": _STATUS[answer.state],
+        "status": status_of(answer),
         "error": error,
-        "incomplete_details": None,
-        "instructions": None,
-        "metadata": dict(metadata or {}),
+        "incomplete_details": {"reason": answer.incomplete_reason} if answer.incomplete_reason else None,
+        "instructions": options.instructions,
+        "max_output_tokens": options.output_tokens_max,
+        "metadata": dict(options.metadata),
         "model": f"assistant/{answer.assistant}",
         "output": output,
         "parallel_tool_calls": False,
         "previous_response_id": encode_id("resp_", answer.previous_id) if answer.previous_id else None,
         "conversation": {"id": encode_id("conv_", answer.conversation_id)},
-        "temperature": None,
-        "top_p": None,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
         "tool_choice": "auto",
-        "tools": [{"type": "file_search", "vector_store_ids": [encode_id("vs_", one) for one in answer.store_ids]}],
+        "tools": [_tool(answer)],
         "usage": None if running else usage,
         "answered": None if running else answer.state == "completed" and not answer.refused,
         "cost_usd_nanos": answer.cost_usd_nanos,
@@ -136,6 +147,11 @@ def receipt(explained: Receipt) -> Json:
         "answer": answer.answer,
         "answered": answer.state == "completed" and not answer.refused,
         "failure_code": answer.failure_code,
+        "incomplete_reason": answer.incomplete_reason,
+        "instructions": answer.options.instructions,
+        "temperature": answer.options.temperature,
+        "top_p": answer.options.top_p,
+        "filters": answer.options.filters,
         "prompt": {"name": answer.prompt_name, "version": answer.prompt_version},
         "provider": answer.provider,
         "model": answer.model,

@@ -15,6 +15,22 @@ class PrivateFile(MainstayError):
     code = "private_file"
 
 
+class NotRead(MainstayError):
+    """A file of a store has no text: it waits to be read, or could not be."""
+
+    kind = "conflict"
+    code = "not_read"
+
+
+class InvalidFilter(MainstayError):
+    """A filter over attributes cannot be understood or breaks a limit."""
+
+    code = "invalid_filter"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="filters")
+
+
 class EmptyFile(MainstayError):
     """An upload has no bytes."""
 

@@ -13,6 +13,8 @@ VersionState = Literal["queued", "working", "ready", "retired", "failed", "cance
 SourceState = Literal["current", "changed", "deleted"]
 Attributes = Mapping[str, str | float | bool]
 
+BATCH_FILES_MAX = 2_000
+
 # The kind of job that turns a version into chunks and an index; retrieval handles it.
 INGEST = JobKind("documents.ingest", queue="ingest", timeout_s=900, attempts_max=5)
 
@@ -52,7 +54,10 @@ class Store:
 
 @dataclass(frozen=True)
 class StoredDocument:
-    """A document of a store, as its newest version stands."""
+    """A document of a store, as its newest version stands.
+
+    Its file's id names it unless it is `shadowed` by a newer document of the same file.
+    """
 
     id: UUID
     store_id: UUID
@@ -72,6 +77,31 @@ class StoredDocument:
     chunk_count: int | None
     created_at: datetime
     ready_at: datetime | None
+    shadowed: bool
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """An upload to be put into a store as the document called `external_id`."""
+
+    file_id: UUID
+    external_id: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class FileBatch:
+    """Files that were put into a store together, and how many of their versions are in which state."""
+
+    id: UUID
+    store_id: UUID
+    version_ids: Sequence[UUID]
+    created_at: datetime
+    cancelled_at: datetime | None
+    in_progress: int
+    completed: int
+    failed: int
+    cancelled: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +150,7 @@ class VersionCard:
     filename: str
     title: str | None
     external_id: str
+    attributes: Attributes
     page_count: int | None
 
 

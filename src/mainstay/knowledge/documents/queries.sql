@@ -11,14 +11,18 @@ SELECT id, owner_id, visibility, filename, purpose, content_type, bytes AS size_
  WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
 
 -- name: list_files
--- A page of uploads, newest first.
+-- A page of uploads. Of the two orders the planner keeps the one that is asked for.
 SELECT id, owner_id, visibility, filename, purpose, content_type, bytes AS size_bytes, sha256, created_at
   FROM mainstay.files
  WHERE tenant_id = :tenant_id AND deleted_at IS NULL
-   AND (:before::uuid IS NULL OR id < :before)
+   AND (:newer_than::uuid IS NULL OR id > :newer_than) AND (:older_than::uuid IS NULL OR id < :older_than)
    AND (:purpose::text IS NULL OR purpose = :purpose)
- ORDER BY id DESC
+ ORDER BY CASE WHEN :oldest_first::boolean THEN id END, CASE WHEN NOT :oldest_first::boolean THEN id END DESC
  LIMIT :limit;
+
+-- name: find_file_key
+-- Where a page goes on from: the key of a visible upload, deleted or not.
+SELECT id FROM mainstay.files WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: delete_file
 -- Hides an upload; its bytes are removed after the commit.
@@ -52,12 +56,17 @@ SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
 SELECT EXISTS (SELECT FROM mainstay.stores WHERE tenant_id = :tenant_id AND name = :name);
 
 -- name: list_stores
--- A page of stores, newest first.
+-- A page of stores.
 SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
   FROM mainstay.stores
- WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND (:before::uuid IS NULL OR id < :before)
- ORDER BY id DESC
+ WHERE tenant_id = :tenant_id AND deleted_at IS NULL
+   AND (:newer_than::uuid IS NULL OR id > :newer_than) AND (:older_than::uuid IS NULL OR id < :older_than)
+ ORDER BY CASE WHEN :oldest_first::boolean THEN id END, CASE WHEN NOT :oldest_first::boolean THEN id END DESC
  LIMIT :limit;
+
+-- name: find_store_key
+-- Where a page goes on from: the key of a visible store, deleted or not.
+SELECT id FROM mainstay.stores WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: count_documents
 -- Counts the documents of stores by the state of their newest version.
@@ -147,36 +156,66 @@ UPDATE mainstay.document_versions SET state = 'retired', retired_at = now()
  WHERE tenant_id = :tenant_id AND id = :id AND state = 'ready';
 
 -- name: list_documents
--- A page of the documents of a visible store, each as its newest version stands.
+-- A page of the documents of a visible store, each as its newest version stands: all of them, or of one state, or those
+-- that have one of some versions. A file names the newest document that stands as it; one before it is shadowed.
 SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
        v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
-       v.created_at, v.ready_at
+       v.created_at, v.ready_at,
+       EXISTS (SELECT FROM mainstay.document_versions w
+                 JOIN mainstay.documents e ON e.tenant_id = w.tenant_id AND e.id = w.document_id AND e.deleted_at IS NULL
+                WHERE w.tenant_id = :tenant_id AND w.file_id = v.file_id AND w.store_id = d.store_id
+                  AND w.document_id > d.id
+                  AND NOT EXISTS (SELECT FROM mainstay.document_versions n WHERE n.tenant_id = :tenant_id
+                                     AND n.document_id = w.document_id AND n.number > w.number)) AS shadowed
   FROM mainstay.documents d
   JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
   JOIN LATERAL (SELECT * FROM mainstay.document_versions v
                  WHERE v.tenant_id = :tenant_id AND v.document_id = d.id ORDER BY v.number DESC LIMIT 1) v ON true
   JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
  WHERE d.tenant_id = :tenant_id AND d.store_id = :store_id AND d.deleted_at IS NULL
-   AND (:before::uuid IS NULL OR d.id < (SELECT b.document_id FROM mainstay.document_versions b
-         WHERE b.tenant_id = :tenant_id AND b.store_id = :store_id AND b.file_id = :before ORDER BY b.document_id LIMIT 1))
+   AND (:newer_than::uuid IS NULL OR d.id > :newer_than) AND (:older_than::uuid IS NULL OR d.id < :older_than)
    AND (:states::text[] IS NULL OR v.state = ANY(:states))
- ORDER BY d.id DESC
+   AND (:version_ids::uuid[] IS NULL OR d.id IN (SELECT b.document_id FROM mainstay.document_versions b
+                                                  WHERE b.tenant_id = :tenant_id AND b.id = ANY(:version_ids)))
+ ORDER BY CASE WHEN :oldest_first::boolean THEN d.id END, CASE WHEN NOT :oldest_first::boolean THEN d.id END DESC
  LIMIT :limit;
 
+-- name: find_document_key
+-- Where a page goes on from: the document that an id names, its own or a file's, taken out or not.
+SELECT d.id
+  FROM mainstay.document_versions v
+  JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
+ WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id AND (v.file_id = :id OR v.document_id = :id)
+ ORDER BY d.deleted_at IS NULL DESC,
+          EXISTS (SELECT FROM mainstay.document_versions n WHERE n.tenant_id = :tenant_id
+                     AND n.document_id = v.document_id AND n.number > v.number),
+          d.id DESC
+ LIMIT 1;
+
 -- name: find_document_of_file
--- The document of a visible store that came from a file, or from one with the same content, as its version stands.
+-- The document of a visible store that an id names, its own or a file's, or that came from a file with the same content,
+-- as that version stands. The newest document that stands as the file now comes first.
 SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
        v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
-       v.created_at, v.ready_at
+       v.created_at, v.ready_at,
+       EXISTS (SELECT FROM mainstay.document_versions w
+                 JOIN mainstay.documents e ON e.tenant_id = w.tenant_id AND e.id = w.document_id AND e.deleted_at IS NULL
+                WHERE w.tenant_id = :tenant_id AND w.file_id = v.file_id AND w.store_id = v.store_id
+                  AND w.document_id > v.document_id
+                  AND NOT EXISTS (SELECT FROM mainstay.document_versions n WHERE n.tenant_id = :tenant_id
+                                     AND n.document_id = w.document_id AND n.number > w.number)) AS shadowed
   FROM mainstay.document_versions v
   JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id AND d.deleted_at IS NULL
   JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
   JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
  WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id
    AND (:document_id::uuid IS NULL OR v.document_id = :document_id)
-   AND (v.file_id = :file_id
-        OR v.sha256 = (SELECT g.sha256 FROM mainstay.files g WHERE g.tenant_id = :tenant_id AND g.id = :file_id))
- ORDER BY v.file_id = :file_id DESC, v.number DESC
+   AND (v.file_id = :id OR v.document_id = :id
+        OR v.sha256 = (SELECT g.sha256 FROM mainstay.files g WHERE g.tenant_id = :tenant_id AND g.id = :id))
+ ORDER BY v.file_id = :id DESC,
+          EXISTS (SELECT FROM mainstay.document_versions n WHERE n.tenant_id = :tenant_id
+                     AND n.document_id = v.document_id AND n.number > v.number),
+          v.document_id DESC, v.number DESC
  LIMIT 1;
 
 -- name: delete_document
@@ -198,7 +237,7 @@ SELECT substr(text, :start_char::int + 1, :end_char::int - :start_char::int) AS 
  WHERE tenant_id = :tenant_id AND version_id = :version_id;
 
 -- name: read_text
--- The text of a document's newest ready version, for whoever may see its store.
+-- The text of a version, for whoever may see its store.
 SELECT t.text
   FROM mainstay.version_texts t
   JOIN mainstay.document_versions v ON v.tenant_id = t.tenant_id AND v.id = t.version_id
@@ -218,8 +257,56 @@ SELECT v.id AS version_id,
 
 -- name: describe_versions
 -- What a citation shows of the versions it points to.
-SELECT v.id AS version_id, v.number, v.file_id, f.filename, v.title, d.external_id, v.page_count
+SELECT v.id AS version_id, v.number, v.file_id, f.filename, v.title, d.external_id, d.attributes, v.page_count
   FROM mainstay.document_versions v
   JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id
   JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id
  WHERE v.tenant_id = :tenant_id AND v.id = ANY(:version_ids::uuid[]);
+
+-- name: update_store
+-- Renames a store or replaces its metadata; what is NULL stays.
+UPDATE mainstay.stores SET name = coalesce(:name, name), metadata = coalesce(:metadata, metadata)
+ WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: set_attributes
+-- Replaces the attributes of a document.
+UPDATE mainstay.documents SET attributes = :attributes WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
+
+-- name: list_matching_versions
+-- The versions by which a store is searched whose documents have certain attributes.
+SELECT d.version_current_id AS version_id
+  FROM mainstay.documents d
+ WHERE d.tenant_id = :tenant_id AND d.store_id = :store_id AND d.deleted_at IS NULL AND d.version_current_id IS NOT NULL
+   AND jsonb_path_match(d.attributes, :condition::text::jsonpath);
+
+-- name: insert_batch
+-- Notes which files were put into a store together.
+INSERT INTO mainstay.file_batches (tenant_id, id, store_id, version_ids)
+VALUES (:tenant_id, :id, :store_id, :version_ids);
+
+-- name: find_batch
+-- Reads one batch of a store, with how many of its documents are in which state.
+SELECT b.id, b.store_id, b.version_ids, b.created_at, b.cancelled_at,
+       count(*) FILTER (WHERE v.state IN ('queued', 'working')) AS in_progress,
+       count(*) FILTER (WHERE v.state IN ('ready', 'retired')) AS completed,
+       count(*) FILTER (WHERE v.state = 'failed') AS failed,
+       count(*) FILTER (WHERE v.state = 'cancelled') AS cancelled
+  FROM mainstay.file_batches b
+  JOIN mainstay.document_versions v ON v.tenant_id = b.tenant_id AND v.id = ANY(b.version_ids)
+ WHERE b.tenant_id = :tenant_id AND b.store_id = :store_id AND b.id = :id
+ GROUP BY b.tenant_id, b.id;
+
+-- name: cancel_batch
+-- Notes that a batch was cancelled.
+UPDATE mainstay.file_batches SET cancelled_at = now() WHERE tenant_id = :tenant_id AND id = :id AND cancelled_at IS NULL;
+
+-- name: cancel_batch_versions
+-- Cancels what a batch brought in and still waits; locked in one order, so that two who cancel do not wait in a circle.
+UPDATE mainstay.document_versions v SET state = 'cancelled'
+  FROM (SELECT w.id FROM mainstay.document_versions w
+          JOIN mainstay.file_batches b ON b.tenant_id = :tenant_id AND b.id = :id
+         WHERE w.tenant_id = :tenant_id AND w.id = ANY(b.version_ids) AND w.created_at >= b.created_at
+           AND w.state IN ('queued', 'working')
+         ORDER BY w.id
+           FOR UPDATE OF w) waiting
+ WHERE v.tenant_id = :tenant_id AND v.id = waiting.id;

@@ -12,7 +12,7 @@ from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service
 from mainstay.knowledge.documents.schemas import FileObject
 from mainstay.platform.blobs import Blobs, blob_key
-from mainstay.platform.http import Deleted, ListObject, answers_bytes, page_request
+from mainstay.platform.http import Deleted, Listing, ListObject, answers_bytes
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -70,14 +70,13 @@ class FileRoutes:
     async def list(
         self,
         caller: Reader,
+        listing: Listing,
         purpose: Annotated[str | None, Query(max_length=64)] = None,
-        limit: int = 20,
-        after: str | None = None,
     ) -> ListObject[FileObject]:
-        """List the uploads that the caller may see, newest first."""
+        """List the uploads that the caller may see."""
         async with self._database.read(caller.scope) as tx:
-            page = await service.page_files(tx, page_request("file-", limit=limit, after=after), purpose=purpose)
-        return ListObject[FileObject].of([FileObject.of(file) for file in page.rows], has_more=page.has_more)
+            page = await service.page_files(tx, listing.page("file-"), purpose=purpose)
+        return ListObject[FileObject].of_page(page, FileObject.of)
 
     async def read(self, caller: Reader, file_id: str) -> FileObject:
         """Read one upload's record."""

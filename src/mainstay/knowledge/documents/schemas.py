@@ -1,13 +1,23 @@
 """Files, vector stores and their files in OpenAI's shapes; what is ours besides stands at the end of each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mainstay.control.access.models import Visibility
-from mainstay.kernel.ids import encode_id
-from mainstay.knowledge.documents.models import File, Store, StoredDocument, VersionState
+from mainstay.kernel.errors import Invalid
+from mainstay.kernel.ids import decode_id, encode_id
+from mainstay.knowledge.documents.models import (
+    BATCH_FILES_MAX,
+    File,
+    FileBatch,
+    NewDocument,
+    Store,
+    StoredDocument,
+    VersionState,
+)
+from mainstay.platform.http import Exact
 
 Key = Annotated[str, Field(max_length=64)]
 # JSON has no infinity, though Python reads one; it would be stored as null and never be read again.
@@ -26,11 +36,35 @@ STATUSES: Mapping[VersionState, FileStatus] = {
 }
 
 
+def states_of(status: FileStatus | None) -> Sequence[VersionState] | None:
+    """Return the states that a status stands for, or None for all of them."""
+    return [state for state, shown in STATUSES.items() if shown == status] if status else None
+
+
 def _small(pairs: Mapping[str, object]) -> Mapping[str, object]:
     size = sum(len(str(part).encode()) for pair in pairs.items() for part in pair)
     if size > PAIRS_BYTES_MAX:
         raise ValueError(f"keys and values have {size} bytes together, at most {PAIRS_BYTES_MAX} are taken")
     return pairs
+
+
+def _no_expiry(given: object) -> object:
+    if given is not None:
+        raise ValueError("stores do not expire here; leave it out, and delete the store when it is done with")
+    return given
+
+
+def _auto_only(given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if given is not None and given.get("type") != "auto":
+        raise ValueError("documents are cut where their structure says; leave it out, or send the type 'auto'")
+    return given
+
+
+Metadata = Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16), AfterValidator(_small)]
+AttributePairs = Annotated[dict[Key, AttributeValue], Field(max_length=16), AfterValidator(_small)]
+# What OpenAI's clients may send and nothing here does: refused, so that nobody counts on it.
+NoExpiry = Annotated[Mapping[str, Any] | None, AfterValidator(_no_expiry)]
+ChunkingStrategy = Annotated[Mapping[str, Any] | None, AfterValidator(_auto_only)]
 
 
 class FileObject(BaseModel):
@@ -65,11 +99,29 @@ class StoreCreate(BaseModel):
 
     name: str = Field(default="", max_length=256)
     file_ids: Sequence[str] = Field(default=(), max_length=100)
-    metadata: (
-        Annotated[dict[Key, Annotated[str, Field(max_length=512)]], Field(max_length=16), AfterValidator(_small)] | None
-    ) = None
+    metadata: Metadata | None = None
+    expires_after: NoExpiry = None
+    chunking_strategy: ChunkingStrategy = None
     visibility: Visibility | None = None
     reuse: bool = False
+
+
+class StoreUpdate(BaseModel):
+    """What of a store is to change; what is left out stays, and null empties it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str | None = Field(default=None, max_length=256)
+    metadata: Metadata | None = None
+    expires_after: NoExpiry = None
+
+    def name_given(self) -> str | None:
+        """Return the new name, or None where it stays."""
+        return self.name or "" if "name" in self.model_fields_set else None
+
+    def metadata_given(self) -> dict[str, str] | None:
+        """Return the new metadata, or None where they stay."""
+        return self.metadata or {} if "metadata" in self.model_fields_set else None
 
 
 class FileCounts(BaseModel):
@@ -125,8 +177,76 @@ class StoreFileCreate(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     file_id: str
-    attributes: Annotated[dict[Key, AttributeValue], Field(max_length=16), AfterValidator(_small)] | None = None
+    attributes: AttributePairs | None = None
+    chunking_strategy: ChunkingStrategy = None
     external_id: str | None = Field(default=None, min_length=1, max_length=1024)
+
+    def document(self) -> NewDocument:
+        """Return what is to be added; the attribute `external_id` names it where OpenAI's own client cannot."""
+        attributes = self.attributes or {}
+        given = attributes.get("external_id")
+        named = self.external_id or (given if isinstance(given, str) and given else None)
+        return NewDocument(decode_id("file-", self.file_id), named or self.file_id, attributes)
+
+
+class StoreFileUpdate(BaseModel):
+    """The attributes that a file of a store has from now on."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    attributes: AttributePairs | None
+
+
+class FileBatchCreate(BaseModel):
+    """Uploads to be put into a store together: by their ids with attributes for all, or each with its own."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    file_ids: Sequence[str] = Field(default=(), max_length=BATCH_FILES_MAX)
+    files: Sequence[StoreFileCreate] = Field(default=(), max_length=BATCH_FILES_MAX)
+    attributes: AttributePairs | None = None
+    chunking_strategy: ChunkingStrategy = None
+
+    def documents(self) -> Sequence[NewDocument]:
+        """Return what is to be added; raises Invalid unless it is named in one way."""
+        if bool(self.file_ids) == bool(self.files):
+            raise Invalid("A batch has either file_ids or files; send one of them, and not empty.", param="file_ids")
+        files = self.files or [StoreFileCreate(file_id=one, attributes=self.attributes) for one in self.file_ids]
+        return [file.document() for file in files]
+
+
+class FileBatchObject(BaseModel):
+    """Files that were put into a store together."""
+
+    id: str
+    object: Literal["vector_store.files_batch"] = "vector_store.files_batch"
+    created_at: int
+    vector_store_id: str
+    status: FileStatus
+    file_counts: FileCounts
+
+    @classmethod
+    def of(cls, batch: FileBatch) -> "FileBatchObject":
+        """Return the outer form of a batch; it has failed where every file of it has."""
+        total = len(batch.version_ids)
+        status: FileStatus = "failed" if batch.failed == total else "completed"
+        if batch.in_progress:
+            status = "in_progress"
+        elif batch.cancelled_at is not None:
+            status = "cancelled"
+        return cls(
+            id=encode_id("vsfb_", batch.id),
+            created_at=int(batch.created_at.timestamp()),
+            vector_store_id=encode_id("vs_", batch.store_id),
+            status=status,
+            file_counts=FileCounts(
+                in_progress=batch.in_progress,
+                completed=batch.completed,
+                failed=batch.failed,
+                cancelled=batch.cancelled,
+                total=total,
+            ),
+        )
 
 
 class LastError(BaseModel):
@@ -137,7 +257,11 @@ class LastError(BaseModel):
 
 
 class StoreFileObject(BaseModel):
-    """A file of a store, which is a document as its newest version stands."""
+    """A file of a store, which is a document as its newest version stands.
+
+    `id` names this document and no other of the store: it is that of the file, unless a newer document came from the
+    same file; then it is that of the document.
+    """
 
     id: str
     object: Literal["vector_store.file"] = "vector_store.file"
@@ -162,7 +286,7 @@ class StoreFileObject(BaseModel):
         """Return the outer form of a document; `unchanged` says that its content was known already."""
         error = LastError(code=document.reason_code or "failed", message=document.reason) if document.reason else None
         return cls(
-            id=encode_id("file-", document.file_id),
+            id=encode_id("doc_", document.id) if document.shadowed else encode_id("file-", document.file_id),
             created_at=int(document.created_at.timestamp()),
             vector_store_id=encode_id("vs_", document.store_id),
             status=STATUSES[document.state],
@@ -179,3 +303,19 @@ class StoreFileObject(BaseModel):
             chunk_count=document.chunk_count,
             unchanged=unchanged,
         )
+
+
+class FileText(Exact):
+    """The text of a file."""
+
+    type: Literal["text"]
+    text: str
+
+
+class FileTextPage(Exact):
+    """The text of a file as it was read for searching; there is one page."""
+
+    object: Literal["vector_store.file_content.page"]
+    data: Sequence[FileText]
+    has_more: bool
+    next_page: None

@@ -1,6 +1,6 @@
 """The rules of files and stores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from mainstay.control.access.models import Caller, Visibility
 from mainstay.control.audit import service as audit
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import encode_id, new_id, not_found
-from mainstay.kernel.paging import Page, PageRequest, cut_page
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.knowledge.documents import store
 from mainstay.knowledge.documents.errors import EmptyFile, FileTooLarge
 from mainstay.knowledge.documents.models import File, Store
@@ -85,9 +85,8 @@ async def require_file(tx: ReadTx, file_id: UUID) -> File:
 
 
 async def page_files(tx: ReadTx, request: PageRequest, *, purpose: str | None = None) -> Page[File]:
-    """Return a page of visible uploads, newest first."""
-    rows = await store.list_files(tx, before=request.after, purpose=purpose, limit=request.limit + 1)
-    return cut_page(rows, request.limit)
+    """Return a page of visible uploads."""
+    return await store.list_files(tx, request, purpose=purpose)
 
 
 async def delete_file(tx: WriteTx, caller: Caller, file_id: UUID) -> None:
@@ -140,9 +139,18 @@ async def had_store(tx: ReadTx, name: str) -> bool:
 
 
 async def page_stores(tx: ReadTx, request: PageRequest) -> Page[Store]:
-    """Return a page of visible stores, newest first."""
-    rows: Sequence[Store] = await store.list_stores(tx, before=request.after, limit=request.limit + 1)
-    return cut_page(rows, request.limit)
+    """Return a page of visible stores."""
+    return await store.list_stores(tx, request)
+
+
+async def update_store(
+    tx: WriteTx, caller: Caller, store_id: UUID, *, name: str | None, metadata: Mapping[str, str] | None
+) -> Store:
+    """Rename a store or replace its metadata, each where it is given."""
+    await require_changeable_store(tx, caller, store_id)
+    await store.update_store(tx, store_id, name=name, metadata=metadata)
+    await audit.record(tx, "store.update", target_id=encode_id("vs_", store_id))
+    return await require_store(tx, store_id)
 
 
 async def delete_store(tx: WriteTx, caller: Caller, store_id: UUID) -> None:

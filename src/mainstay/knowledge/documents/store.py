@@ -6,8 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from mainstay.control.access.models import Visibility
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.knowledge.documents.models import File, Store
-from mainstay.platform.postgres import ReadTx, WriteTx, load_queries
+from mainstay.platform.postgres import ReadTx, WriteTx, fetch_page, load_queries
 
 _QUERIES = load_queries(__package__)
 
@@ -42,9 +43,10 @@ async def find_file(tx: ReadTx, file_id: UUID) -> File | None:
     return File(**row) if row else None
 
 
-async def list_files(tx: ReadTx, *, before: UUID | None, purpose: str | None, limit: int) -> Sequence[File]:
-    """Return visible uploads older than `before`, newest first."""
-    return [File(**row) for row in await tx.fetch(_QUERIES["list_files"], before=before, purpose=purpose, limit=limit)]
+async def list_files(tx: ReadTx, request: PageRequest, *, purpose: str | None) -> Page[File]:
+    """Return a page of visible uploads."""
+    key = _QUERIES["find_file_key"]
+    return await fetch_page(tx, _QUERIES["list_files"], request, lambda row: File(**row), key=key, purpose=purpose)
 
 
 async def delete_file(tx: WriteTx, file_id: UUID) -> bool:
@@ -81,10 +83,17 @@ async def had_store(tx: ReadTx, name: str) -> bool:
     return await tx.fetch_value(_QUERIES["had_store"], name=name)
 
 
-async def list_stores(tx: ReadTx, *, before: UUID | None, limit: int) -> Sequence[Store]:
-    """Return visible stores older than `before`, newest first."""
-    rows = await tx.fetch(_QUERIES["list_stores"], before=before, limit=limit)
-    return await _with_counts(tx, [Store(**row) for row in rows])
+async def list_stores(tx: ReadTx, request: PageRequest) -> Page[Store]:
+    """Return a page of visible stores with their counts."""
+    key = _QUERIES["find_store_key"]
+    page = await fetch_page(tx, _QUERIES["list_stores"], request, lambda row: Store(**row), key=key)
+    return replace(page, rows=await _with_counts(tx, page.rows))
+
+
+async def update_store(tx: WriteTx, store_id: UUID, *, name: str | None, metadata: Mapping[str, str] | None) -> None:
+    """Rename a store or replace its metadata, each where it is given."""
+    pairs = dict(metadata) if metadata is not None else None
+    await tx.execute(_QUERIES["update_store"], id=store_id, name=name, metadata=pairs)
 
 
 async def delete_store(tx: WriteTx, store_id: UUID) -> bool:

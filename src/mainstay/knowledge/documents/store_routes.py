@@ -1,24 +1,27 @@
 """Vector stores and their files over HTTP: `/v1/vector_stores`, as OpenAI has it."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
 from mainstay.kernel.errors import Invalid
-from mainstay.kernel.ids import decode_id
+from mainstay.kernel.ids import OuterId, decode_id, decode_one_of
 from mainstay.knowledge.documents import service, versions
-from mainstay.knowledge.documents.models import VersionState
 from mainstay.knowledge.documents.schemas import (
-    STATUSES,
+    FileStatus,
+    FileTextPage,
     StoreCreate,
     StoreFileCreate,
     StoreFileObject,
+    StoreFileUpdate,
     StoreObject,
+    StoreUpdate,
+    states_of,
 )
-from mainstay.platform.http import Deleted, ListObject, page_request
+from mainstay.platform.http import Deleted, JsonResponse, Listing, ListObject, answers
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -37,15 +40,25 @@ class StoreRoutes:
         router.add_api_route("", self.create, methods=["POST"], summary="Create a vector store")
         router.add_api_route("", self.list, methods=["GET"], summary="List vector stores")
         router.add_api_route("/{store_id}", self.read, methods=["GET"], summary="Read a vector store")
+        router.add_api_route("/{store_id}", self.update, methods=["POST"], summary="Update a vector store")
         router.add_api_route("/{store_id}", self.delete, methods=["DELETE"], summary="Delete a vector store")
         router.add_api_route("/{store_id}/files", self.add_file, methods=["POST"], summary="Add a file")
         router.add_api_route("/{store_id}/files", self.list_files, methods=["GET"], summary="List files")
         router.add_api_route("/{store_id}/files/{file_id}", self.read_file, methods=["GET"], summary="Read a file")
+        router.add_api_route("/{store_id}/files/{file_id}", self.update_file, methods=["POST"], summary="Update a file")
+        router.add_api_route(
+            "/{store_id}/files/{file_id}/content",
+            self.file_content,
+            methods=["GET"],
+            summary="Read a file's text",
+            response_model=None,
+            responses=answers(FileTextPage),
+        )
         return router
 
     async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
         """Make a store, or with `reuse` return the one of this name, and put files into it."""
-        file_ids = [decode_id("file-", file_id) for file_id in body.file_ids]
+        new = [StoreFileCreate(file_id=file_id).document() for file_id in body.file_ids]
         visibility = service.visibility_for(caller, body.visibility)
         if body.reuse and not body.name:
             raise Invalid("reuse needs a name; give one.", param="name")
@@ -56,32 +69,39 @@ class StoreRoutes:
                 store = await service.create_store(
                     tx, name=body.name, metadata=body.metadata or {}, visibility=visibility
                 )
-            if file_ids:
+            if new:
                 await service.require_changeable_store(tx, caller, store.id)
-            for file_id in file_ids:
-                await versions.add_file(tx, store_id=store.id, file_id=file_id, external_id=None, attributes={})
+            for document in new:
+                await versions.add_file(tx, store, document)
             return StoreObject.of(await service.require_store(tx, store.id))
 
     async def list(
         self,
         caller: Reader,
-        limit: int = 20,
-        after: str | None = None,
+        listing: Listing,
         name: Annotated[str | None, Query(max_length=256)] = None,
     ) -> ListObject[StoreObject]:
-        """List the stores that the caller may see, newest first; with `name` the one that the name means."""
-        request = page_request("vs_", limit=limit, after=after)
+        """List the stores that the caller may see; with `name` the one that the name means."""
+        request = listing.page("vs_")
         async with self._database.read(caller.scope) as tx:
             if name is not None:
                 found = await service.find_store_named(tx, name)
                 return ListObject[StoreObject].of([StoreObject.of(found)] if found else [], has_more=False)
             page = await service.page_stores(tx, request)
-        return ListObject[StoreObject].of([StoreObject.of(store) for store in page.rows], has_more=page.has_more)
+        return ListObject[StoreObject].of_page(page, StoreObject.of)
 
     async def read(self, caller: Reader, store_id: str) -> StoreObject:
         """Read one store with the counts of its files."""
         async with self._database.read(caller.scope) as tx:
             return StoreObject.of(await service.require_store(tx, decode_id("vs_", store_id)))
+
+    async def update(self, caller: Writer, store_id: str, body: StoreUpdate) -> StoreObject:
+        """Rename a store or replace its metadata; what is left out stays."""
+        async with self._database.write(caller.scope) as tx:
+            store = await service.update_store(
+                tx, caller, decode_id("vs_", store_id), name=body.name_given(), metadata=body.metadata_given()
+            )
+        return StoreObject.of(store)
 
     async def delete(self, caller: Writer, store_id: str) -> Deleted:
         """Delete a store; nothing in it is found from this moment."""
@@ -92,39 +112,48 @@ class StoreRoutes:
     async def add_file(self, caller: Writer, store_id: str, body: StoreFileCreate) -> StoreFileObject:
         """Put an upload into a store; a job parses, chunks, embeds and indexes it."""
         async with self._database.write(caller.scope) as tx:
-            store, file = decode_id("vs_", store_id), decode_id("file-", body.file_id)
-            external_id = body.external_id or _external_id(body)
-            await service.require_changeable_store(tx, caller, store)
-            added = await versions.add_file(
-                tx, store_id=store, file_id=file, external_id=external_id, attributes=body.attributes or {}
-            )
-            document = await versions.require(tx, store, file, document_id=added.document_id)
+            store = await service.require_changeable_store(tx, caller, decode_id("vs_", store_id))
+            new = body.document()
+            added = await versions.add_file(tx, store, new)
+            named = OuterId("file-", new.file_id)
+            document = await versions.require(tx, store.id, named, document_id=added.document_id)
         return StoreFileObject.of(document, unchanged=not added.changed)
 
     async def list_files(
         self,
         caller: Reader,
         store_id: str,
-        limit: int = 20,
-        after: str | None = None,
-        filter: Literal["in_progress", "completed", "failed", "cancelled"] | None = None,  # noqa: A002  (OpenAI's name)
+        listing: Listing,
+        filter: FileStatus | None = None,  # noqa: A002  (OpenAI's name)
     ) -> ListObject[StoreFileObject]:
-        """List the documents of a store, newest first, of one status where asked."""
-        states: Sequence[VersionState] = [state for state, status in STATUSES.items() if status == filter]
+        """List the documents of a store, of one status where asked."""
         async with self._database.read(caller.scope) as tx:
-            request = page_request("file-", limit=limit, after=after)
-            page = await versions.page(tx, decode_id("vs_", store_id), request, states=states or None)
-        files = [StoreFileObject.of(document) for document in page.rows]
-        return ListObject[StoreFileObject].of(files, has_more=page.has_more)
+            request = listing.page("file-", "doc_")
+            page = await versions.page(tx, decode_id("vs_", store_id), request, states=states_of(filter))
+        return ListObject[StoreFileObject].of_page(page, StoreFileObject.of)
 
     async def read_file(self, caller: Reader, store_id: str, file_id: str) -> StoreFileObject:
         """Read how a file of a store stands."""
         async with self._database.read(caller.scope) as tx:
-            found = await versions.require(tx, decode_id("vs_", store_id), decode_id("file-", file_id))
+            found = await versions.require(tx, decode_id("vs_", store_id), _named(file_id))
         return StoreFileObject.of(found)
 
+    async def update_file(self, caller: Writer, store_id: str, file_id: str, body: StoreFileUpdate) -> StoreFileObject:
+        """Replace the attributes of a file of a store, by which searches may be filtered."""
+        async with self._database.write(caller.scope) as tx:
+            store = await service.require_changeable_store(tx, caller, decode_id("vs_", store_id))
+            document = await versions.set_attributes(tx, store.id, _named(file_id), body.attributes or {})
+        return StoreFileObject.of(document)
 
-def _external_id(body: StoreFileCreate) -> str | None:
-    """Return the attribute `external_id`, by which OpenAI's own client can name a document."""
-    given = (body.attributes or {}).get("external_id")
-    return given if isinstance(given, str) and given else None
+    async def file_content(self, caller: Reader, store_id: str, file_id: str) -> Response:
+        """Read the text of a file of a store, as it was read for searching."""
+        async with self._database.read(caller.scope) as tx:
+            text = await versions.read_text(tx, decode_id("vs_", store_id), _named(file_id))
+        data = [{"type": "text", "text": text}]
+        page = {"object": "vector_store.file_content.page", "data": data, "has_more": False, "next_page": None}
+        return JsonResponse(page)
+
+
+def _named(file_id: str) -> OuterId:
+    """Return what names a file of a store: its own id, or that of the document."""
+    return decode_one_of(file_id, "file-", "doc_")

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.knowledge.documents.models import (
     Attributes,
+    FileBatch,
     ReadyVersion,
     Slice,
     SourceState,
@@ -13,7 +15,7 @@ from mainstay.knowledge.documents.models import (
     VersionState,
     VersionWork,
 )
-from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
+from mainstay.platform.postgres import ReadTx, Record, WriteTx, fetch_page, load_queries
 
 _QUERIES = load_queries(__package__)
 
@@ -108,27 +110,60 @@ async def retire_version(tx: WriteTx, version_id: UUID) -> None:
 
 
 async def list_documents(
-    tx: ReadTx, store_id: UUID, *, before: UUID | None, states: Sequence[VersionState] | None, limit: int
-) -> Sequence[StoredDocument]:
-    """Return documents of a visible store, newest first; `before` is the file of the last one seen."""
-    rows = await tx.fetch(
+    tx: ReadTx,
+    store_id: UUID,
+    request: PageRequest,
+    *,
+    states: Sequence[VersionState] | None,
+    version_ids: Sequence[UUID] | None,
+) -> Page[StoredDocument]:
+    """Return a page of the documents of a visible store, of some states or with some versions where asked."""
+    return await fetch_page(
+        tx,
         _QUERIES["list_documents"],
+        request,
+        lambda row: StoredDocument(**row),
+        key=_QUERIES["find_document_key"],
         store_id=store_id,
-        before=before,
         states=list(states) if states else None,
-        limit=limit,
+        version_ids=list(version_ids) if version_ids is not None else None,
     )
-    return [StoredDocument(**row) for row in rows]
 
 
 async def find_document_of_file(
-    tx: ReadTx, store_id: UUID, file_id: UUID, document_id: UUID | None
+    tx: ReadTx, store_id: UUID, named_id: UUID, document_id: UUID | None
 ) -> StoredDocument | None:
-    """Return the document of a visible store that came from a file; several may have its content."""
-    row = await tx.fetch_one(
-        _QUERIES["find_document_of_file"], store_id=store_id, file_id=file_id, document_id=document_id
-    )
+    """Return the document of a visible store that an id names, its own or a file's; several may have its content."""
+    row = await tx.fetch_one(_QUERIES["find_document_of_file"], store_id=store_id, id=named_id, document_id=document_id)
     return StoredDocument(**row) if row else None
+
+
+async def set_attributes(tx: WriteTx, document_id: UUID, attributes: Attributes) -> None:
+    """Replace the attributes of a document."""
+    await tx.execute(_QUERIES["set_attributes"], id=document_id, attributes=dict(attributes))
+
+
+async def matching(tx: ReadTx, store_id: UUID, condition: str) -> Sequence[UUID]:
+    """Return the versions by which a store is searched whose documents' attributes meet a condition in jsonpath."""
+    rows = await tx.fetch(_QUERIES["list_matching_versions"], store_id=store_id, condition=condition)
+    return [row["version_id"] for row in rows]
+
+
+async def insert_batch(tx: WriteTx, *, batch_id: UUID, store_id: UUID, version_ids: Sequence[UUID]) -> None:
+    """Note which files were put into a store together."""
+    await tx.execute(_QUERIES["insert_batch"], id=batch_id, store_id=store_id, version_ids=list(version_ids))
+
+
+async def find_batch(tx: ReadTx, store_id: UUID, batch_id: UUID) -> FileBatch | None:
+    """Return one batch of a store."""
+    row = await tx.fetch_one(_QUERIES["find_batch"], store_id=store_id, id=batch_id)
+    return FileBatch(**row) if row else None
+
+
+async def cancel_batch(tx: WriteTx, batch_id: UUID) -> int:
+    """Cancel what a batch brought in and still waits, and return how many versions that were."""
+    await tx.execute(_QUERIES["cancel_batch"], id=batch_id)
+    return await tx.execute(_QUERIES["cancel_batch_versions"], id=batch_id)
 
 
 async def delete_document(tx: WriteTx, document_id: UUID) -> None:
@@ -144,7 +179,7 @@ async def slice_text(tx: ReadTx, version_id: UUID, start_char: int, end_char: in
 
 
 async def read_text(tx: ReadTx, version_id: UUID) -> str | None:
-    """Return the text of a version, for whoever may see its store."""
+    """Return the text of a version that was ready, for whoever may see its store."""
     return await tx.fetch_value(_QUERIES["read_text"], version_id=version_id)
 
 

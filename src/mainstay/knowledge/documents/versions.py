@@ -6,19 +6,22 @@ queued → working → ready → retired
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from mainstay.control.audit import service as audit
 from mainstay.kernel.errors import Invalid, invariant
-from mainstay.kernel.ids import encode_id, new_id, not_found
-from mainstay.kernel.paging import Page, PageRequest, cut_page
+from mainstay.kernel.ids import OuterId, encode_id, new_id, not_found
+from mainstay.kernel.paging import Page, PageRequest
 from mainstay.knowledge.documents import service, version_store
-from mainstay.knowledge.documents.errors import PrivateFile
+from mainstay.knowledge.documents.errors import NotRead, PrivateFile
+from mainstay.knowledge.documents.filters import condition_of
 from mainstay.knowledge.documents.models import (
     INGEST,
     Added,
     Attributes,
     File,
+    NewDocument,
     ReadyVersion,
     Slice,
     SourceState,
@@ -37,35 +40,27 @@ EXTERNAL_ID_BYTES_MAX = 2048
 REASON_MAX = 1000
 
 
-async def add_file(
-    tx: WriteTx, *, store_id: UUID, file_id: UUID, external_id: str | None, attributes: Attributes
-) -> Added:
-    """Put an upload into a store as the document `external_id`, or as a new document where none is given.
+async def add_file(tx: WriteTx, store: Store, new: NewDocument) -> Added:
+    """Put an upload into a visible store as the document of its external id, or as a new version of it.
 
     Content that the document's newest version has already is recognised by its hash and costs nothing.
     """
-    store = await service.require_store(tx, store_id)
-    file = await service.require_file(tx, file_id)
+    file = await service.require_file(tx, new.file_id)
     _check_as_visible_as(store, file)
-    if external_id is not None:
-        _check_external_id(external_id)
+    _check_external_id(new.external_id)
     document_id = await version_store.claim_document(
-        tx,
-        document_id=new_id(),
-        store_id=store_id,
-        external_id=external_id or encode_id("file-", file_id),
-        attributes=attributes,
+        tx, document_id=new_id(), store_id=store.id, external_id=new.external_id, attributes=new.attributes
     )
     newest = await version_store.newest_version(tx, document_id)
     if newest and newest["sha256"] == file.sha256 and newest["state"] != "cancelled":
-        return await _add_known(tx, document_id, newest["id"], newest["state"], file_id)
+        return await _add_known(tx, document_id, newest["id"], newest["state"], file.id)
     version_id, number = new_id(), newest["number"] + 1 if newest else 1
     await version_store.insert_version(
         tx,
         version_id=version_id,
-        store_id=store_id,
+        store_id=store.id,
         document_id=document_id,
-        file_id=file_id,
+        file_id=file.id,
         number=number,
         sha256=file.sha256,
     )
@@ -166,30 +161,63 @@ async def fail(tx: WriteTx, version_id: UUID, *, code: str, reason: str) -> None
 
 
 async def page(
-    tx: ReadTx, store_id: UUID, request: PageRequest, *, states: Sequence[VersionState] | None = None
+    tx: ReadTx,
+    store_id: UUID,
+    request: PageRequest,
+    *,
+    states: Sequence[VersionState] | None = None,
+    version_ids: Sequence[UUID] | None = None,
 ) -> Page[StoredDocument]:
-    """Return a page of the documents of a visible store, newest first; the cursor is a file's id."""
+    """Return a page of the documents of a visible store; a cursor is the id of a document or of its file."""
     await service.require_store(tx, store_id)
-    rows = await version_store.list_documents(
-        tx, store_id, before=request.after, states=states, limit=request.limit + 1
-    )
-    return cut_page(rows, request.limit)
+    return await version_store.list_documents(tx, store_id, request, states=states, version_ids=version_ids)
 
 
-async def require(tx: ReadTx, store_id: UUID, file_id: UUID, *, document_id: UUID | None = None) -> StoredDocument:
-    """Return the document of a visible store that came from a file, or the one of those named; raises NotFound."""
-    found = await version_store.find_document_of_file(tx, store_id, file_id, document_id)
+async def require(tx: ReadTx, store_id: UUID, named: OuterId, *, document_id: UUID | None = None) -> StoredDocument:
+    """Return the document of a visible store that an id names; raises NotFound.
+
+    A document's own id names it. A file's id names the newest document that stands as this file, or came from it or
+    its content; `document_id` says which of several is meant.
+    """
+    found = await version_store.find_document_of_file(tx, store_id, named.value, document_id)
     if found is None:
-        raise not_found("file-", file_id)
+        raise not_found(*named)
     return found
 
 
-async def remove(tx: WriteTx, store_id: UUID, file_id: UUID) -> StoredDocument:
+async def set_attributes(tx: WriteTx, store_id: UUID, named: OuterId, attributes: Attributes) -> StoredDocument:
+    """Replace the attributes of a document."""
+    found = await require(tx, store_id, named)
+    await version_store.set_attributes(tx, found.id, attributes)
+    await audit.record(tx, "document.update", target_id=encode_id("doc_", found.id))
+    return replace(found, attributes=attributes)
+
+
+async def read_text(tx: ReadTx, store_id: UUID, named: OuterId) -> str:
+    """Return the text that was read from a file of a visible store; raises NotRead where there is none yet."""
+    found = await require(tx, store_id, named)
+    text = await version_store.read_text(tx, found.version_id)
+    if text is None:
+        raise NotRead(found.reason or f"The file is {found.state} and has no text: ask again once it is completed.")
+    return text
+
+
+async def remove(tx: WriteTx, store_id: UUID, named: OuterId) -> StoredDocument:
     """Take a document out of its store; the caller lets retrieval forget its current version."""
-    found = await require(tx, store_id, file_id)
+    found = await require(tx, store_id, named)
     await version_store.delete_document(tx, found.id)
     await audit.record(tx, "document.remove", target_id=encode_id("doc_", found.id))
     return found
+
+
+def check_filters(filters: object) -> None:
+    """Raise InvalidFilter for a filter over attributes that cannot be understood."""
+    condition_of(filters)
+
+
+async def matching(tx: ReadTx, store_id: UUID, filters: object) -> Sequence[UUID]:
+    """Return the versions by which a store is searched whose documents' attributes meet a filter."""
+    return await version_store.matching(tx, store_id, condition_of(filters))
 
 
 async def find_quote(tx: ReadTx, version_id: UUID, quote: str, start_char: int) -> Slice | None:

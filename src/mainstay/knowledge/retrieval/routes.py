@@ -10,13 +10,12 @@ from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
 from mainstay.control.gateway.service import Gateway
 from mainstay.control.metering import service as metering
-from mainstay.kernel.errors import Invalid
-from mainstay.kernel.ids import decode_id, encode_id
+from mainstay.kernel.ids import decode_id, decode_one_of, encode_id
 from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.models import VersionCard
 from mainstay.knowledge.retrieval import service
-from mainstay.knowledge.retrieval.models import ScoredPassage
+from mainstay.knowledge.retrieval.models import Filter, ScoredPassage
 from mainstay.knowledge.retrieval.schemas import SearchCreate, SearchPage
 from mainstay.platform.http import Deleted, JsonResponse, answers
 from mainstay.platform.postgres import Database
@@ -48,16 +47,22 @@ class SearchRoutes:
 
     async def search(self, caller: Reader, store_id: str, body: SearchCreate) -> Response:
         """Search one store by words and by meaning, and return its best passages."""
-        if body.filters:
-            raise Invalid("filters are not supported yet; leave them out.", param="filters")
         query = body.query if isinstance(body.query, str) else " ".join(body.query)
         store = decode_id("vs_", store_id)
+        if body.filters is not None:
+            versions.check_filters(body.filters)
         async with self._database.read(caller.scope) as tx:
             await documents.require_store(tx, store)
         embedded = await self._gateway.embed([query])
         async with self._database.write(caller.scope) as tx:
+            matching = await versions.matching(tx, store, body.filters) if body.filters is not None else None
             found = await service.search(
-                tx, store_id=store, query=query, vector=embedded.vectors[0], limit=body.max_num_results
+                tx,
+                store_id=store,
+                query=query,
+                vector=embedded.vectors[0],
+                limit=body.max_num_results,
+                filters=Filter(tuple(matching)) if matching is not None else None,
             )
             cards = await versions.describe(tx, [passage.version_id for passage in found.passages])
             await metering.record(tx, embedded.call, feature="search")
@@ -80,7 +85,7 @@ class SearchRoutes:
         store = decode_id("vs_", store_id)
         async with self._database.write(caller.scope) as tx:
             await documents.require_changeable_store(tx, caller, store)
-            document = await versions.remove(tx, store, decode_id("file-", file_id))
+            document = await versions.remove(tx, store, decode_one_of(file_id, "file-", "doc_"))
             if document.version_current_id is not None:
                 await service.retire_version(tx, store, document.version_current_id)
         return Deleted(id=file_id, object="vector_store.file.deleted")
@@ -91,7 +96,7 @@ def _result(passage: ScoredPassage, card: VersionCard) -> dict[str, object]:
         "file_id": encode_id("file-", card.file_id),
         "filename": card.filename,
         "score": round(passage.fused_score, 6),
-        "attributes": {},
+        "attributes": dict(card.attributes),
         "content": [{"type": "text", "text": passage.text}],
         "chunk_id": encode_id("chunk_", passage.chunk_id),
         "document_id": encode_id("doc_", passage.document_id),

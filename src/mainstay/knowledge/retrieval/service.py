@@ -145,8 +145,8 @@ async def search(
     """Return the best `limit` passages of a store for a query, by both legs weighed together.
 
     `vector` is the query's embedding by the model of the store; without one the words alone decide. A store in which
-    nothing is indexed yet finds nothing. Raises InvalidSearch for an empty query or a limit out of range, and
-    EmbeddingMismatch for a vector of another model.
+    nothing is indexed yet finds nothing, nor does a filter that leaves no version. Raises InvalidSearch for an empty
+    query or a limit out of range, and EmbeddingMismatch for a vector of another model.
     """
     if not query.strip():
         raise InvalidSearch("The query is empty: send some words to search for.", param="query")
@@ -154,7 +154,7 @@ async def search(
         raise InvalidSearch(f"The limit is {limit}: choose from 1 to {LIMIT_MAX}.", param="limit")
     started = time.perf_counter()
     generation = await store.find_live_generation(tx, store_id, vector)
-    if generation is None or generation.chunk_count == 0:
+    if generation is None or generation.chunk_count == 0 or (filters is not None and not filters.version_ids):
         return Found((), (), {"retrieve": _ms_since(started)})
     if vector is not None:
         _require_same_model(generation, embedding_model or generation.embedding_model, len(vector))

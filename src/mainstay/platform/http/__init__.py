@@ -3,7 +3,7 @@
 from mainstay.platform.http.described import Exact, answers, answers_bytes
 from mainstay.platform.http.event_stream import EventStream
 from mainstay.platform.http.json_response import JsonResponse
-from mainstay.platform.http.listing import Deleted, ListObject, page_request
+from mainstay.platform.http.listing import Deleted, Listing, ListObject
 
 __all__ = [
     "Deleted",
@@ -11,7 +11,7 @@ __all__ = [
     "Exact",
     "JsonResponse",
     "ListObject",
+    "Listing",
     "answers",
     "answers_bytes",
-    "page_request",
 ]

@@ -1,15 +1,18 @@
 """Lists as OpenAI's clients page through them."""
 
-from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Generic, Literal, TypeVar
 
+from fastapi import Depends
 from pydantic import BaseModel
 
 from mainstay.kernel.errors import Invalid
-from mainstay.kernel.ids import Prefix, decode_id
-from mainstay.kernel.paging import LIMIT_MAX, PageRequest
+from mainstay.kernel.ids import Prefix, decode_one_of
+from mainstay.kernel.paging import LIMIT_DEFAULT, LIMIT_MAX, Order, Page, PageRequest
 
 Item = TypeVar("Item", bound=BaseModel)
+Row = TypeVar("Row")
 
 
 class ListObject(BaseModel, Generic[Item]):
@@ -27,6 +30,11 @@ class ListObject(BaseModel, Generic[Item]):
         ids = [str(getattr(item, "id", "")) for item in items]
         return cls(data=items, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=has_more)
 
+    @classmethod
+    def of_page(cls, page: Page[Row], outer: Callable[[Row], Item]) -> "ListObject[Item]":
+        """Return a page of rows, each in its outer form."""
+        return cls.of([outer(row) for row in page.rows], has_more=page.has_more)
+
 
 class Deleted(BaseModel):
     """What was removed."""
@@ -36,8 +44,21 @@ class Deleted(BaseModel):
     deleted: Literal[True] = True
 
 
-def page_request(prefix: Prefix, *, limit: int, after: str | None) -> PageRequest:
-    """Return the page a client asks for; `after` is the outer id of the last object it has seen."""
-    if not 1 <= limit <= LIMIT_MAX:
-        raise Invalid(f"limit is 1 to {LIMIT_MAX}, not {limit}.", param="limit")
-    return PageRequest(limit=limit, after=decode_id(prefix, after) if after else None)
+@dataclass(frozen=True)
+class ListQuery:
+    """The parameters of every list: how many objects, in which order, and between which two that were seen."""
+
+    limit: int = LIMIT_DEFAULT
+    order: Order = "desc"
+    after: str | None = None
+    before: str | None = None
+
+    def page(self, *prefixes: Prefix) -> PageRequest:
+        """Return the page asked for; cursors are ids with one of `prefixes`, and a malformed one is unknown."""
+        if not 1 <= self.limit <= LIMIT_MAX:
+            raise Invalid(f"limit is 1 to {LIMIT_MAX}, not {self.limit}.", param="limit")
+        after, before = (decode_one_of(text, *prefixes) if text else None for text in (self.after, self.before))
+        return PageRequest(self.limit, self.order, after, before)
+
+
+Listing = Annotated[ListQuery, Depends()]

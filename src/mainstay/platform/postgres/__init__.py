@@ -3,6 +3,7 @@
 from asyncpg import UniqueViolationError as UniqueViolation
 
 from mainstay.platform.postgres.database import Database, PoolLimits
+from mainstay.platform.postgres.pages import fetch_page
 from mainstay.platform.postgres.queries import Query, load_queries
 from mainstay.platform.postgres.scope import Scope, ScopeKey, load_scope_key
 from mainstay.platform.postgres.transactions import (
@@ -26,6 +27,7 @@ __all__ = [
     "ScopeKey",
     "UniqueViolation",
     "WriteTx",
+    "fetch_page",
     "load_queries",
     "load_scope_key",
     "outside_transaction",

@@ -30,6 +30,7 @@ class Extractive:
 
     name = "mainstay-extractive-1"
     provider = "local"
+    follows_instructions = False
 
     def __init__(self, embedder: EmbeddingModel) -> None:
         self._embedder = embedder

@@ -54,6 +54,7 @@ class OpenAiCompatible:
     """The chat model `name` at `url`, for example https://api.openai.com/v1."""
 
     provider = "openai-compatible"
+    follows_instructions = True
 
     def __init__(
         self,
@@ -123,12 +124,14 @@ class OpenAiCompatible:
     def _body(self, request: ChatRequest) -> dict[str, object]:
         # OpenAI's newer models refuse the old name of this limit; everybody else's servers know the old one.
         limit = "max_completion_tokens" if self._connection.host.endswith(".openai.com") else "max_tokens"
+        sampling = {"temperature": request.temperature, "top_p": request.top_p}
         return {
             "model": self.name,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             limit: request.output_tokens_max,
+            **{name: value for name, value in sampling.items() if value is not None},
         }
 
     def _read(self, data: bytes, tally: _Tally) -> str:
