@@ -111,7 +111,9 @@ def _made(client: asgi.ASGIClient, headers: dict[str, str]) -> dict[str, str]:
         store_id = make("/v1/vector_stores", json={"name": "contract", "file_ids": [file_id]})
         tools = [{"type": "file_search", "vector_store_ids": [store_id]}]
         answer_id = make("/v1/responses", json={"input": "When does the ferry sail?", "tools": tools})
-        return {"file_id": file_id, "store_id": store_id, "answer_id": answer_id, "model": "assistant/default"}
+        batch_id = make(f"/v1/vector_stores/{store_id}/file_batches", json={"file_ids": [file_id]})
+        things = {"file_id": file_id, "store_id": store_id, "batch_id": batch_id, "answer_id": answer_id}
+        return {**things, "model": "assistant/default"}
 
 
 @pytest.fixture(autouse=True)

@@ -37,8 +37,8 @@ SCHEMES: Final[Json] = {
 }
 # What may be answered to whom: everyone, those who need a key, and those who send a body.
 _ALWAYS: Final = (400, 405, 408, 414, 431, 500, 503)
-_WITH_KEY: Final = (401, 403, 404, 429)
-_WITH_BODY: Final = (409, 413, 415)
+_WITH_KEY: Final = (401, 403, 404, 409, 429)
+_WITH_BODY: Final = (413, 415)
 _RETRY_LATER: Final = (429, 503)
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 # FastAPI's own answer to what cannot be validated, which here is 400 in the shape of every other error.
