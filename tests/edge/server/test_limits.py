@@ -174,6 +174,19 @@ async def test_body_over_its_limit_is_refused_before_it_is_sent(edge: Edge) -> N
         assert str(limit) in reply.error["message"]
 
 
+async def test_what_is_open_to_everyone_takes_no_large_body(edge: Edge) -> None:
+    large = b"Content-Length: %d" % (LIMITS.public_bytes_max + 1)
+    reply = await edge.send(edge.head("GET", "/healthz", JSON, large))
+    assert (reply.status, reply.error["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("host", [b"[", b"[::1", b"a:b:c", b"\xff", b""])
+async def test_host_that_is_no_host_is_no_fault_of_ours(edge: Edge, host: bytes) -> None:
+    for path in (b"/v1/unknown", b"/healthz", b"/"):
+        head = b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n" + edge.authorization + b"\r\n"
+        assert (await edge.send(head)).status in (200, 404)
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [("/v1/echo", FORM), ("/v1/echo", b"Content-Type: text/plain"), ("/v1/files", JSON), ("/v1/echo", b"A: b")],

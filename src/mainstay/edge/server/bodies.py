@@ -38,11 +38,11 @@ class ProvedBodies:
         async with AsyncExitStack() as stack:
             if scope["path"] in UPLOAD_PATHS:
                 boundary = _require_boundary(headers)
-                await self._reserve(stack, self._upload_room, headers, self._limits.multipart_bytes_max)
+                await self._reserve(stack, self._upload_room, headers, receipt.bytes_max)
                 receive = _Parts(receive, boundary, self._limits.multipart_parts_max).receive
             else:
                 _require_json(headers)
-                await self._reserve(stack, self._json_room, headers, self._limits.json_bytes_max)
+                await self._reserve(stack, self._json_room, headers, receipt.bytes_max)
                 body = await receipt.whole()
                 if body and not receipt.disconnected:
                     limits = self._limits

@@ -14,8 +14,10 @@ class EdgeLimits:
     url_bytes_max: int = 8 * KIB
     header_bytes_max: int = 16 * KIB
     headers_max: int = 100
-    # Bodies, 413. A multipart body carries boundaries and fields besides the file.
+    # Bodies, 413. What is open to everyone takes little, so that strangers take no room from those with a key. A
+    # multipart body carries boundaries and fields besides the file.
     json_bytes_max: int = MIB
+    public_bytes_max: int = 64 * KIB
     upload_bytes_max: int = 50 * MIB
     multipart_extra_bytes_max: int = 64 * KIB
     multipart_parts_max: int = 16

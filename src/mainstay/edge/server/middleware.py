@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mainstay.edge.server.authentication import is_public
 from mainstay.edge.server.bodies import UPLOAD_PATHS
 from mainstay.edge.server.errors import answer_to
 from mainstay.edge.server.limits import EdgeLimits
@@ -63,7 +64,8 @@ def _receipt(scope: Scope, headers: Headers, receive: Receive, limits: EdgeLimit
     if scope["path"] in UPLOAD_PATHS:
         bytes_max, timeout_s = limits.multipart_bytes_max, limits.request_timeout_s
     else:
-        bytes_max, timeout_s = limits.json_bytes_max, limits.body_timeout_s
+        bytes_max = limits.public_bytes_max if is_public(scope["path"]) else limits.json_bytes_max
+        timeout_s = limits.body_timeout_s
     return BodyReceipt(receive, limits, bytes_max=bytes_max, timeout_s=timeout_s, expected=has_body(headers))
 
 

@@ -22,7 +22,7 @@ class BodyReceipt:
     ) -> None:
         self._receive = receive
         self._limits = limits
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
         self._left_s = timeout_s
         self._patience_s = limits.body_patience_s
         self._bytes = 0
@@ -33,8 +33,8 @@ class BodyReceipt:
 
     def check_declared(self, headers: Headers) -> None:
         """Raise Refused for a body that says itself that it is too large."""
-        if declared_bytes(headers, default=0) > self._bytes_max:
-            raise body_too_large(self._bytes_max)
+        if declared_bytes(headers, default=0) > self.bytes_max:
+            raise body_too_large(self.bytes_max)
 
     async def receive(self) -> Message:
         """Return the next message; raises Refused for a body that is too large or does not come."""
@@ -44,8 +44,8 @@ class BodyReceipt:
             return await self._receive()
         message = await self._in_time()
         self._note(message)
-        if self._bytes > self._bytes_max:
-            raise body_too_large(self._bytes_max)
+        if self._bytes > self.bytes_max:
+            raise body_too_large(self.bytes_max)
         return message
 
     async def whole(self) -> bytes:
