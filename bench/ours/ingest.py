@@ -55,6 +55,8 @@ class Ingesting:
         """Connect, load the model twice (the worker's, and one to be measured alone) and start the worker."""
         configure_logging("worker")
         settings = Settings(MAINSTAY_HOME=Path(home), MAINSTAY_APP_DATABASE_URL=app)  # type: ignore[arg-type]
+        # In a fresh checkout it is not there yet, and nothing can be built below a link to nothing.
+        Path(models).mkdir(parents=True, exist_ok=True)
         (settings.home / "models").symlink_to(models)
         owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
         self._scope = (await make_tenant(owner_database)).admin

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -64,6 +65,7 @@ class Rows:
 
     async def prepare_rows(self, chunks_per_document: int) -> None:
         """Make an empty store with documents for `add_rows`, and an empty table for `copy_rows`."""
+        self._chunks = [replace(one, ordinal=number % chunks_per_document) for number, one in enumerate(self._chunks)]
         starts = range(0, len(self._chunks), chunks_per_document)
         async with self._database.write(self._scope, unaudited="a bench") as tx:
             self._store_id = await make_store(tx)
@@ -76,8 +78,7 @@ class Rows:
     async def add_rows(self) -> int:
         """Index the chunks, for each document in one commit: both legs, statistics, a probe and the audit."""
         for document_id, version_id, rows in self._versions:
-            chunks = [_numbered(one, number) for number, one in enumerate(self._chunks[rows])]
-            vectors = self._vectors[rows]
+            chunks, vectors = self._chunks[rows], self._vectors[rows]
             async with self._database.write(self._scope) as tx:
                 await service.index_version(
                     tx, self._store_id, document_id, version_id, chunks, vectors, embedding_model=MODEL
@@ -106,10 +107,6 @@ class Rows:
         """Disconnect."""
         await self._database.close()
         await self._owner.close()
-
-
-def _numbered(one: Chunk, number: int) -> Chunk:
-    return Chunk(number, one.text, one.start_char, one.end_char, None, None, (), one.sha256)
 
 
 if __name__ == "__main__":

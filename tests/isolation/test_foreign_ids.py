@@ -7,6 +7,7 @@ something; and every operation of the API must stand in the table, so that a new
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -52,6 +53,14 @@ Call = tuple[str, dict[str, Any]]
 
 def _search_tool(things: Things) -> list[dict[str, Any]]:
     return [{"type": "file_search", "vector_store_ids": [things.store_id]}]
+
+
+def _digest(things: Things) -> dict[str, str]:
+    return {"external_id": things.file_id, "sha256": sha256(_text(things.canary).encode()).hexdigest()}
+
+
+def _text(canary: str) -> str:
+    return f"The code of {canary} is {canary}-secret."
 
 
 def _ask(things: Things, **fields: object) -> dict[str, Any]:
@@ -103,6 +112,9 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     ],
     "GET /v1/vector_stores/{store_id}/files/{file_id}/content": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/content", {})
+    ],
+    "POST /v1/vector_stores/{store_id}/known_files": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/known_files", {"json": {"files": [_digest(t)]}})
     ],
     "POST /v1/vector_stores/{store_id}/search": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/search", {"json": {"query": t.canary}}),
@@ -180,7 +192,7 @@ async def _things(member: Member, *, beside: bool) -> Things:
             f"old-{canary}.txt", f"The older code of {canary} is seven.", store_id=await member.make_store(name)
         )
     store_id = await member.make_store(name)
-    added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
+    added = await member.add(f"{canary}.txt", _text(canary), store_id=store_id)
     batches = f"/v1/vector_stores/{store_id}/file_batches"
     batch = await member.call("POST", batches, json={"files": [{"file_id": added["id"], "external_id": canary}]})
     await member.ended(store_id, added["id"])

@@ -504,9 +504,6 @@ ALTER TABLE mainstay.audit_entries ADD CONSTRAINT audit_entries_tenant_id_fkey
 ALTER TABLE mainstay.chunk_counters ADD CONSTRAINT chunk_counters_tenant_id_store_id_fkey
     FOREIGN KEY (tenant_id, store_id) REFERENCES mainstay.stores(tenant_id, id);
 
-ALTER TABLE mainstay.chunks ADD CONSTRAINT chunks_tenant_id_version_id_fkey
-    FOREIGN KEY (tenant_id, version_id) REFERENCES mainstay.document_versions(tenant_id, id);
-
 ALTER TABLE mainstay.citations ADD CONSTRAINT citations_tenant_id_answer_id_rank_fkey
     FOREIGN KEY (tenant_id, answer_id, rank) REFERENCES mainstay.answer_passages(tenant_id, answer_id, rank);
 

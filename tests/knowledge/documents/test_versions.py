@@ -1,6 +1,8 @@
 import asyncio
+from hashlib import sha256
 
 import asyncpg
+import pytest
 
 from mainstay.knowledge.documents import version_store
 from mainstay.platform.postgres import Database, load_queries
@@ -44,6 +46,48 @@ async def test_adding_known_content_answers_with_its_own_document(system: TestSy
     await member.add("b.txt", TEXT, store_id=store_id, external_id="b")
     known = await member.add("a.txt", TEXT, store_id=store_id, external_id="a", wait=False)
     assert (known["external_id"], known["version"], known["unchanged"]) == ("a", 1, True)
+
+
+async def test_known_files_are_those_that_stand_with_the_content(system: TestSystem) -> None:
+    member = await system.member()
+    store_id, other_id = await member.make_store(), await member.make_store()
+    old, new = TEXT, "The ferry sails at one."
+
+    async def known(*asked: tuple[str, str], of: str = store_id) -> list[tuple[str, int]]:
+        files = [{"external_id": name, "sha256": sha256(text.encode()).hexdigest()} for name, text in asked]
+        found = await member.call("POST", f"/v1/vector_stores/{of}/known_files", json={"files": files})
+        assert all(one["unchanged"] for one in found["data"])
+        return sorted((one["external_id"], one["version"]) for one in found["data"])
+
+    await member.add("a.txt", old, store_id=store_id, external_id="a")
+    gone = await member.add("b.txt", old, store_id=store_id, external_id="b")
+    failed = await member.add("c.txt", "  ", store_id=store_id, external_id="c")
+    assert failed["status"] == "failed"
+    everything = [("a", old), ("b", old), ("a", new), ("c", "  "), ("d", old), ("x" * 4096, old)]
+    assert await known(*everything) == [("a", 1), ("b", 1)]
+    assert await known(*everything, of=other_id) == []
+    await member.add("a.txt", new, store_id=store_id, external_id="a")
+    assert await known(*everything) == [("a", 2), ("b", 1)]
+    assert await known(("a", old)) == []
+    await member.call("DELETE", f"/v1/vector_stores/{store_id}/files/{gone['id']}")
+    assert await known(*everything) == [("a", 2)]
+    assert await known() == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [{"external_id": "a", "sha256": "AB" * 32}],
+        [{"external_id": "a", "sha256": "ab" * 31}],
+        [{"external_id": "", "sha256": "ab" * 32}],
+        [{"external_id": "a", "sha256": "ab" * 32}] * 1_001,
+    ],
+)
+async def test_digests_that_are_none_are_refused(system: TestSystem, files: list[dict[str, str]]) -> None:
+    member = await system.member()
+    path = f"/v1/vector_stores/{await member.make_store()}/known_files"
+    refused = await member.call("POST", path, json={"files": files}, status=400)
+    assert refused["error"]["param"].startswith("files")
 
 
 async def test_removing_a_document_does_not_deadlock_with_its_ingest(

@@ -1,7 +1,7 @@
 """Languages are told apart by their function words, and left open where these do not say."""
 
 from mainstay.knowledge.retrieval.languages import LANGUAGES, LATIN_LANGUAGES, detect_language, evident_language
-from mainstay.knowledge.retrieval.terms import clusters_of
+from mainstay.knowledge.retrieval.terms import clusters_of, language_of, tokens_of
 
 
 def test_every_language_has_function_words_and_a_stemmer() -> None:
@@ -12,7 +12,9 @@ def test_every_language_has_function_words_and_a_stemmer() -> None:
 
 
 def detected(text: str) -> str | None:
-    return detect_language(clusters_of(text))
+    shown = language_of(tokens_of(text))
+    assert shown == detect_language(clusters_of(text))
+    return shown
 
 
 def evident(query: str, *among: str) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mainstay.kernel.ids import new_id
 from mainstay.knowledge.retrieval import fusion, service, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
 from mainstay.knowledge.retrieval.models import Filter, Found
@@ -275,6 +276,39 @@ async def test_prove_retrievable_passes_what_is_indexed_and_nothing_else(
     async with database.read(tenant.admin) as tx:
         with pytest.raises(NotRetrievable):
             await service.prove_retrievable(tx, store_id, version.version_id, chunks, version.vectors)
+
+
+async def test_prove_retrievable_refuses_a_passage_that_lacks_its_words_or_its_vector(
+    database: Database, tenant: TestTenant
+) -> None:
+    store_id = await new_store(database, tenant)
+    version = await add(database, tenant, store_id, ["tide", "moon", "kelp"])
+    vectors = version.vectors
+    cases = [
+        (make_chunks(version.texts), -vectors),
+        (make_chunks(version.texts), np.zeros_like(vectors)),
+        (make_chunks(["tide", "gull", "kelp"]), vectors),
+    ]
+    for chunks, wrong in cases:
+        async with database.read(tenant.admin) as tx:
+            with pytest.raises(NotRetrievable):
+                await service.prove_retrievable(tx, store_id, version.version_id, chunks, wrong)
+
+
+async def test_chunks_go_to_a_version_of_their_document_and_store_only(database: Database, tenant: TestTenant) -> None:
+    store_id, other_id = await new_store(database, tenant), await new_store(database, tenant)
+    async with database.write(tenant.admin, unaudited="a test") as tx:
+        document_id, version_id = await add_document_version(tx, store_id)
+    for wrong in (
+        (other_id, document_id, version_id),
+        (store_id, new_id(), version_id),
+        (store_id, document_id, new_id()),
+    ):
+        with pytest.raises(AssertionError, match="is not of document"):
+            async with database.write(tenant.admin, unaudited="a test") as tx:
+                await service.index_version(
+                    tx, *wrong, make_chunks(["tide"]), make_vectors(1), embedding_model="a model"
+                )
 
 
 async def test_large_version_is_indexed_in_several_statements(database: Database, tenant: TestTenant) -> None:

@@ -13,11 +13,12 @@ from mainstay.knowledge.retrieval.terms import (
     ChunkTerms,
     clusters_of,
     query_words,
+    tokens_of,
 )
 
 
 def chunk_terms(text: str, language: str = "en") -> ChunkTerms:
-    return subject.chunk_terms(clusters_of(text), language)
+    return subject.chunk_terms(tokens_of(text), language)
 
 
 def terms(text: str, language: str = "en") -> set[str]:
@@ -105,6 +106,19 @@ def test_word_that_some_language_treats_as_function_word_is_not_expected() -> No
 def test_minor_terms_are_not_expected() -> None:
     expected = {word.terms[0]: word.expected for word in query_words("snake_case", ("en",))}
     assert expected == {"snake": True, "case": True, "snakecas": False}
+
+
+@given(st.lists(st.text(st.sampled_from("ab1C-_.,&@+# \n\u00ad\uff0d\u3000\u00b4\u0301\u00e9\u9ed1"), max_size=8)))
+def test_tokens_hold_the_terms_of_their_clusters(parts: list[str]) -> None:
+    text = " the ".join(parts)
+    by_cluster = subject.chunk_terms(clusters_of(text))
+    assert subject.chunk_terms(tokens_of(text)) == by_cluster
+    # A token of its own for each cluster changes nothing either.
+    assert chunk_terms("\n".join(cluster for cluster, n in clusters_of(text).items() for _ in range(n))) == by_cluster
+
+
+def test_a_word_broken_at_the_end_of_a_line_is_one() -> None:
+    assert chunk_terms("A break-\nwater of stone").frequencies.keys() >= {"breakwat", "stone"}
 
 
 def test_query_limits_hold() -> None:

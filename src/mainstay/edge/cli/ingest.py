@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +18,8 @@ from mainstay.sdk import ApiError, Client
 
 STORE_DEFAULT = "documents"
 UPLOADS_AT_ONCE = 4
+# How many files one request asks after.
+DIGESTS_AT_ONCE = 500
 POLL_S = 0.25
 # Without a document more in a terminal state for this long, waiting ends; the work itself goes on.
 STALL_S = 900.0
@@ -57,7 +61,9 @@ def ingest(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors
         )
         with progress:
-            sent = _send_all(client, target["id"], files, progress)
+            known = _find_known(client, target["id"], files)
+            changed = [file for file in files if file[1] not in known]
+            sent = known | _send_all(client, target["id"], changed, progress)
             ended = _wait(client, target["id"], sent, progress)
     if as_json:
         counts = {
@@ -89,6 +95,22 @@ def _collect(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         else:
             errors.print(f"There is no file or folder {given}.")
             raise typer.Exit(EXIT_NOTHING)
+
+
+def _find_known(client: Client, store_id: str, files: Sequence[tuple[Path, str]]) -> dict[str, Ingested]:
+    """Return the files that the store has as they are here, so that only what changed is uploaded."""
+    digests: dict[str, str] = {}
+    for path, external_id in files:
+        # What cannot be read is told of where it is sent.
+        with suppress(OSError), path.open("rb") as file:
+            digests[external_id] = file_digest(file, "sha256").hexdigest()
+    asked = [{"external_id": external_id, "sha256": digest} for external_id, digest in digests.items()]
+    known: dict[str, Ingested] = {}
+    for start in range(0, len(asked), DIGESTS_AT_ONCE):
+        body = {"files": asked[start : start + DIGESTS_AT_ONCE]}
+        found = client.call("POST", f"/v1/vector_stores/{store_id}/known_files", patience_s=PATIENCE_S, json=body)
+        known |= {one["external_id"]: _state(one["external_id"], one) for one in found["data"]}
+    return known
 
 
 def _send_all(

@@ -218,6 +218,21 @@ SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.numb
           v.document_id DESC, v.number DESC
  LIMIT 1;
 
+-- name: find_known_documents
+-- Documents of a visible store whose newest version has just the content that is asked for, and has not failed with it.
+-- Whether a newer document of the same file hides one is not asked: it was named by its external id.
+SELECT d.id, d.store_id, d.external_id, d.attributes, v.id AS version_id, v.number AS version_number, d.version_current_id,
+       v.file_id, f.filename, f.bytes, v.state, v.reason_code, v.reason, v.title, v.page_count, v.chunk_count,
+       v.created_at, v.ready_at, false AS shadowed
+  FROM unnest(:external_ids::text[], :sha256s::bytea[]) AS asked (external_id, sha256)
+  JOIN mainstay.documents d ON d.tenant_id = :tenant_id AND d.store_id = :store_id AND d.external_id = asked.external_id
+   AND d.deleted_at IS NULL
+  JOIN mainstay.stores s ON s.tenant_id = d.tenant_id AND s.id = d.store_id AND s.deleted_at IS NULL
+  JOIN LATERAL (SELECT * FROM mainstay.document_versions v
+                 WHERE v.tenant_id = :tenant_id AND v.document_id = d.id ORDER BY v.number DESC LIMIT 1) v
+    ON v.sha256 = asked.sha256 AND v.state NOT IN ('failed', 'cancelled')
+  JOIN mainstay.files f ON f.tenant_id = v.tenant_id AND f.id = v.file_id;
+
 -- name: delete_document
 -- Takes a document out of its store.
 UPDATE mainstay.documents SET deleted_at = now(), version_current_id = NULL

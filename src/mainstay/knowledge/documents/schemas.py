@@ -24,6 +24,7 @@ Key = Annotated[str, Field(max_length=64)]
 AttributeValue = Annotated[str, Field(max_length=512)] | Annotated[float, Field(allow_inf_nan=False)] | bool
 # The table takes 16,384 bytes, of which JSONB needs some for itself; 512 characters may be 2,048 bytes.
 PAIRS_BYTES_MAX = 15_000
+KNOWN_FILES_MAX = 1_000
 FileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
 
 STATUSES: Mapping[VersionState, FileStatus] = {
@@ -247,6 +248,24 @@ class FileBatchObject(BaseModel):
                 total=total,
             ),
         )
+
+
+class FileDigest(BaseModel):
+    """A content that a client has of a document: what the document is called, and the SHA-256 in hexadecimal."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    # Any path may be asked after; one that is too long for an external_id is not known.
+    external_id: str = Field(min_length=1, max_length=4096)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class KnownFilesQuery(BaseModel):
+    """What a client has, before it uploads any of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    files: Sequence[FileDigest] = Field(max_length=KNOWN_FILES_MAX)
 
 
 class LastError(BaseModel):

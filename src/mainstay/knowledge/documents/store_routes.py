@@ -13,6 +13,7 @@ from mainstay.knowledge.documents import service, versions
 from mainstay.knowledge.documents.schemas import (
     FileStatus,
     FileTextPage,
+    KnownFilesQuery,
     StoreCreate,
     StoreFileCreate,
     StoreFileObject,
@@ -54,6 +55,7 @@ class StoreRoutes:
             response_model=None,
             responses=answers(FileTextPage),
         )
+        router.add_api_route("/{store_id}/known_files", self.find_known, methods=["POST"], summary="Find known files")
         return router
 
     async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
@@ -131,6 +133,14 @@ class StoreRoutes:
             request = listing.page("file-", "doc_")
             page = await versions.page(tx, decode_id("vs_", store_id), request, states=states_of(filter))
         return ListObject[StoreFileObject].of_page(page, StoreFileObject.of)
+
+    async def find_known(self, caller: Reader, store_id: str, body: KnownFilesQuery) -> ListObject[StoreFileObject]:
+        """Name the files whose content the store has already as the newest of their document; they need no upload."""
+        digests = [(file.external_id, bytes.fromhex(file.sha256)) for file in body.files]
+        async with self._database.read(caller.scope) as tx:
+            known = await versions.find_known(tx, decode_id("vs_", store_id), digests)
+        files = [StoreFileObject.of(document, unchanged=True) for document in known]
+        return ListObject[StoreFileObject].of(files, has_more=False)
 
     async def read_file(self, caller: Reader, store_id: str, file_id: str) -> StoreFileObject:
         """Read how a file of a store stands."""

@@ -166,6 +166,19 @@ async def cancel_batch(tx: WriteTx, batch_id: UUID) -> int:
     return await tx.execute(_QUERIES["cancel_batch_versions"], id=batch_id)
 
 
+async def find_known_documents(
+    tx: ReadTx, store_id: UUID, digests: Sequence[tuple[str, bytes]]
+) -> Sequence[StoredDocument]:
+    """Return those documents of a visible store that stand with just this content, given as (external_id, SHA-256)."""
+    rows = await tx.fetch(
+        _QUERIES["find_known_documents"],
+        store_id=store_id,
+        external_ids=[external_id for external_id, _ in digests],
+        sha256s=[sha256 for _, sha256 in digests],
+    )
+    return [StoredDocument(**row) for row in rows]
+
+
 async def delete_document(tx: WriteTx, document_id: UUID) -> None:
     """Take a document out of its store, and cancel what still waits of it."""
     await tx.execute(_QUERIES["delete_document"], id=document_id)

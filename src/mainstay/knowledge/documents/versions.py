@@ -185,6 +185,16 @@ async def require(tx: ReadTx, store_id: UUID, named: OuterId, *, document_id: UU
     return found
 
 
+async def find_known(tx: ReadTx, store_id: UUID, digests: Sequence[tuple[str, bytes]]) -> Sequence[StoredDocument]:
+    """Return the documents of a visible store, of those asked for, that `add_file` would find unchanged.
+
+    A document is asked for by its external id and the SHA-256 of a content. Raises NotFound for the store alone: of a
+    document nothing is told but whether it stands with that content.
+    """
+    await service.require_store(tx, store_id)
+    return await version_store.find_known_documents(tx, store_id, digests)
+
+
 async def set_attributes(tx: WriteTx, store_id: UUID, named: OuterId, attributes: Attributes) -> StoredDocument:
     """Replace the attributes of a document."""
     found = await require(tx, store_id, named)

@@ -1,7 +1,7 @@
 """What the lexical index knows of languages: their function words, their stemmers, and how to tell them apart."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
@@ -74,23 +74,31 @@ def language_of_word(word: str, latin: str) -> Language:
     return LANGUAGES[latin]
 
 
-def detect_language(words: Mapping[str, int]) -> str | None:
+def languages_speaking(word: str) -> Sequence[str]:
+    """Return the languages that have `word` as a function word."""
+    return _WORD_LANGUAGES.get(word.lower(), ())
+
+
+def detect_language(
+    words: Mapping[str, int], speaking: Callable[[str], Sequence[str]] = languages_speaking
+) -> str | None:
     """Return which Latin-script language a chunk is in, by how often its words occur; None if they do not say."""
-    return _vote(words, LATIN_LANGUAGES, _CHUNK_VOTES_MIN)
+    return _vote(words, speaking, LATIN_LANGUAGES, _CHUNK_VOTES_MIN)
 
 
 def evident_language(words: Mapping[str, int], among: Sequence[str]) -> str | None:
     """Return which of the languages `among` the words of a query show, or None: short queries have few."""
-    return _vote(words, among, _QUERY_VOTES_MIN)
+    return _vote(words, languages_speaking, among, _QUERY_VOTES_MIN)
 
 
-def _vote(words: Mapping[str, int], among: Sequence[str], votes_min: int) -> str | None:
+def _vote(
+    words: Mapping[str, int], speaking: Callable[[str], Sequence[str]], among: Sequence[str], votes_min: int
+) -> str | None:
     votes: dict[str, int] = {}
     for word, count in islice(words.items(), _VOTERS_MAX):
-        for code in _WORD_LANGUAGES.get(word.lower(), ()):
-            if code in among:
-                votes[code] = votes.get(code, 0) + count
-    ranked = sorted(votes.items(), key=lambda vote: -vote[1])
+        for code in speaking(word):
+            votes[code] = votes.get(code, 0) + count
+    ranked = sorted(((code, votes[code]) for code in among if code in votes), key=lambda vote: -vote[1])
     if not ranked or ranked[0][1] < votes_min or (len(ranked) > 1 and ranked[1][1] == ranked[0][1]):
         return None
     return ranked[0][0]

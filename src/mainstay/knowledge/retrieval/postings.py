@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstay.knowledge.retrieval.languages import DEFAULT_LANGUAGE, detect_language
-from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms, clusters_of
+from mainstay.knowledge.retrieval.languages import DEFAULT_LANGUAGE
+from mainstay.knowledge.retrieval.terms import ChunkTerms, chunk_terms, language_of, tokens_of
 
 KEY_BITS = 63
 # What keys, bounds and postings of a block may take, so that its row fits on a page of 8 KiB with the rest of it.
@@ -56,18 +56,22 @@ class Block:
 
     bucket_no: int
     block_no: int
-    keys: list[int]
-    bounds: list[int]
-    postings: list[int]
+    keys: Integers
+    bounds: Integers
+    postings: Integers
+
+
+# The number of bits of a key that choose its bucket, and the blocks in the order of the index.
+Packed = tuple[int, Sequence[Block]]
 
 
 def analyse(texts: Sequence[str]) -> AnalysedChunks:
     """Return the terms of each text; one that does not show its language is taken to be in that of most others."""
-    clusters = [clusters_of(text) for text in texts]
-    shown = [detect_language(words) for words in clusters]
+    tokens = [tokens_of(text) for text in texts]
+    shown = [language_of(one) for one in tokens]
     common, _ = Counter(code for code in shown if code).most_common(1)[0] if any(shown) else (DEFAULT_LANGUAGE, 0)
     languages = [code or common for code in shown]
-    chunks = [chunk_terms(words, language) for words, language in zip(clusters, languages, strict=True)]
+    chunks = [chunk_terms(one, language) for one, language in zip(tokens, languages, strict=True)]
     return AnalysedChunks(chunks, languages)
 
 
@@ -111,40 +115,45 @@ def without(postings: Postings, chunk_nos: Sequence[int]) -> Postings:
     return Postings(postings.keys[kept], postings.postings[kept])
 
 
-def pack(postings: Postings) -> tuple[int, Sequence[Block]]:
-    """Return the blocks of a segment in the order of the index, and the number of key bits that choose a bucket."""
+def pack(postings: Postings) -> Packed:
+    """Return postings as the blocks of a segment."""
     order = np.lexsort((postings.postings, postings.keys))
-    keys, first = np.unique(postings.keys[order], return_index=True)
-    packed = postings.postings[order]
+    ordered = postings.keys[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=-1))
+    keys, packed = ordered[first], postings.postings[order]
     size = _KEY_BYTES * len(keys) + _POSTING_BYTES * len(packed)
     bits = max(0, (size // _BUCKET_BYTES).bit_length())
     buckets, starts = np.unique(keys >> (KEY_BITS - bits), return_index=True)
-    bounds = [*first.tolist(), len(packed)]
+    bounds = np.append(first, len(packed))
     spans = pairwise([*starts.tolist(), len(keys)])
     blocks: list[Block] = []
     for bucket_no, (start, end) in zip(buckets.tolist(), spans, strict=True):
-        blocks += _pack_bucket(bucket_no, keys[start:end].tolist(), bounds[start : end + 1], packed)
+        blocks += _pack_bucket(bucket_no, keys[start:end], bounds[start : end + 1], packed)
     return bits, blocks
 
 
-def _pack_bucket(bucket_no: int, keys: Sequence[int], bounds: Sequence[int], packed: Integers) -> Iterator[Block]:
-    """Yield the blocks of one bucket; a term that does not fit into what is left of one goes on in the next."""
-    block_no, free = 0, BLOCK_BYTES_MAX
-    block_keys: list[int] = []
-    block_bounds = [1]
-    block_start = bounds[0]
-    for index, key in enumerate(keys):
-        at, end = bounds[index], bounds[index + 1]
-        while at < end:
+def _pack_bucket(bucket_no: int, keys: Integers, bounds: Integers, packed: Integers) -> Iterator[Block]:
+    """Yield the blocks of one bucket, mostly one; a term that does not fit into what is left goes on in the next."""
+    start, end = bounds[0], bounds[-1]
+    if _KEY_BYTES * len(keys) + _POSTING_BYTES * (end - start) <= BLOCK_BYTES_MAX:
+        yield Block(bucket_no, 0, keys, bounds - start + 1, packed[start:end])
+        return
+    block_no, free, index_first, edges = 0, BLOCK_BYTES_MAX, 0, [int(start)]
+    for index, term_end in enumerate(bounds[1:].tolist()):
+        while edges[-1] < term_end:
             if free < _KEY_BYTES + _POSTING_BYTES:
-                yield Block(bucket_no, block_no, block_keys, block_bounds, packed[block_start:at].tolist())
-                block_no, free = block_no + 1, BLOCK_BYTES_MAX
-                block_keys, block_bounds, block_start = [], [1], at
-            taken = min(end - at, (free - _KEY_BYTES) // _POSTING_BYTES)
-            at, free = at + taken, free - _KEY_BYTES - taken * _POSTING_BYTES
-            block_keys.append(key)
-            block_bounds.append(at - block_start + 1)
-    yield Block(bucket_no, block_no, block_keys, block_bounds, packed[block_start : bounds[-1]].tolist())
+                yield _block(bucket_no, block_no, keys[index_first:], edges, packed)
+                block_no, free, index_first, edges = block_no + 1, BLOCK_BYTES_MAX, index, edges[-1:]
+            taken = min(term_end - edges[-1], (free - _KEY_BYTES) // _POSTING_BYTES)
+            free -= _KEY_BYTES + taken * _POSTING_BYTES
+            edges.append(edges[-1] + taken)
+    yield _block(bucket_no, block_no, keys[index_first:], edges, packed)
+
+
+def _block(bucket_no: int, block_no: int, keys: Integers, edges: Sequence[int], packed: Integers) -> Block:
+    """Return the block of the first terms of `keys`, whose postings lie between these edges."""
+    bounds = np.array(edges, dtype=np.int64) - edges[0] + 1
+    return Block(bucket_no, block_no, keys[: len(edges) - 1], bounds, packed[edges[0] : edges[-1]])
 
 
 def unpack(rows: Sequence[tuple[bytes, bytes, bytes]]) -> Postings:

@@ -107,6 +107,27 @@ SELECT f.rank, f.lexical_score, f.lexical_rank, f.vector_score, f.vector_rank, f
  WHERE f.rank <= :limit_count + :cut_count
  ORDER BY f.rank
 
+-- name: probe
+-- Whether both legs find a chunk where a search looks for it: one of the keys has it among its postings, and its
+-- embedding is that alike to the vector. It costs what the version costs, however large the store is.
+SELECT EXISTS (SELECT FROM unnest(:keys::bigint[]) AS q (key)
+                CROSS JOIN LATERAL (
+                      SELECT p.bounds, p.postings, array_position(p.keys, q.key) AS position
+                        FROM mainstay.posting_blocks p
+                       WHERE p.tenant_id = :tenant_id AND p.generation_id = :generation_id
+                         AND p.segment_no = s.chunk_no_first AND p.bucket_no = (q.key >> (63 - s.bucket_bits))::int
+                      OFFSET 0) b
+                CROSS JOIN LATERAL unnest(b.postings[b.bounds[b.position] : b.bounds[b.position + 1] - 1]) AS posting
+                WHERE posting >> 32 = c.chunk_no) AS by_words,
+       (SELECT -(e.embedding <#> :vector::halfvec) FROM mainstay.embeddings e
+         WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = c.chunk_no) AS similarity
+  FROM mainstay.chunks c
+ CROSS JOIN LATERAL (
+       SELECT s.chunk_no_first, s.bucket_bits FROM mainstay.index_segments s
+        WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id AND s.chunk_no_first <= c.chunk_no
+        ORDER BY s.chunk_no_first DESC LIMIT 1) s
+ WHERE c.tenant_id = :tenant_id AND c.version_id = :version_id AND c.ordinal = :ordinal
+
 -- name: reserve_chunk_numbers
 -- Numbers for new chunks of a store; its writers queue here until the one before has committed.
 INSERT INTO mainstay.chunk_counters (tenant_id, store_id, chunk_no_last)
@@ -131,7 +152,8 @@ INSERT INTO mainstay.index_generations (tenant_id, id, store_id, number, live, e
 VALUES (:tenant_id, :id, :store_id, 1, true, :embedding_model, :dimensions)
 
 -- name: insert_chunks
--- The chunks of one version; heading paths travel joined by the unit separator, because their lengths differ.
+-- The chunks of one version, none where it is not of this document and store. Heading paths travel joined by the unit
+-- separator, because their lengths differ.
 INSERT INTO mainstay.chunks
        (tenant_id, store_id, document_id, version_id, id, chunk_no, ordinal, text, start_char, end_char,
         page_first, page_last, heading_path, sha256, term_count)
@@ -140,6 +162,8 @@ SELECT :tenant_id, :store_id, :document_id, :version_id, c.id, c.chunk_no, c.ord
   FROM unnest(:ids::uuid[], :chunk_nos::int[], :ordinals::int[], :texts::text[], :starts::int[], :ends::int[],
               :pages_first::int[], :pages_last::int[], :heading_paths::text[], :sha256s::bytea[], :term_counts::int[])
        AS c (id, chunk_no, ordinal, text, start_char, end_char, page_first, page_last, heading_path, sha256, term_count)
+  JOIN mainstay.document_versions v
+    ON v.tenant_id = :tenant_id AND v.id = :version_id AND v.document_id = :document_id AND v.store_id = :store_id
 
 -- name: insert_segment
 -- A segment: of one version, or merged from several.
@@ -147,10 +171,18 @@ INSERT INTO mainstay.index_segments
        (tenant_id, generation_id, chunk_no_first, chunk_no_last, chunk_count, bucket_bits)
 VALUES (:tenant_id, :generation_id, :chunk_no_first, :chunk_no_last, :chunk_count, :bucket_bits)
 
--- name: insert_block
--- One block of postings.
+-- name: insert_blocks
+-- Blocks of a segment, cut from arrays that hold those of all of them; each block has a bound more than it has keys.
 INSERT INTO mainstay.posting_blocks (tenant_id, generation_id, segment_no, bucket_no, block_no, keys, bounds, postings)
-VALUES (:tenant_id, :generation_id, :segment_no, :bucket_no, :block_no, :keys, :bounds, :postings)
+SELECT :tenant_id, :generation_id, :segment_no, b.bucket_no, b.block_no,
+       (:keys::bigint[])[b.keys_before + 1 : b.keys_last],
+       (:bounds::bigint[])[b.keys_before + b.number : b.keys_last + b.number]::int[],
+       (:postings::bigint[])[b.postings_before + 1 : b.postings_last]
+  FROM (SELECT c.bucket_no, c.block_no, c.keys_last, c.postings_last, c.number,
+               lag(c.keys_last, 1, 0) OVER n AS keys_before, lag(c.postings_last, 1, 0) OVER n AS postings_before
+          FROM unnest(:bucket_nos::int[], :block_nos::int[], :keys_last::int[], :postings_last::int[])
+               WITH ORDINALITY AS c (bucket_no, block_no, keys_last, postings_last, number)
+        WINDOW n AS (ORDER BY c.number)) b
 
 -- name: add_embeddings
 -- The embeddings of new chunks, and what these chunks add to the statistics of their generation. It comes last in a

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstay.kernel.errors import invariant
 from mainstay.kernel.ids import new_id
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval.fusion import CANDIDATES
 from mainstay.knowledge.retrieval.models import CutPassage, Generation, Retired, ScoredPassage, Segment
-from mainstay.knowledge.retrieval.postings import AnalysedChunks, Postings, pack, term_key, unpack, without
+from mainstay.knowledge.retrieval.postings import AnalysedChunks, Packed, pack, term_key, unpack, without
 from mainstay.knowledge.retrieval.terms import QueryWord
 from mainstay.platform.postgres import ReadTx, Record, WriteTx, load_queries
+from mainstay.platform.postgres.codecs import encode_halfvecs
 
 Vector = NDArray[np.float32]
 
@@ -83,6 +86,21 @@ async def search_hybrid(
     return [_passage(row) for row in rows[:limit]], [CutPassage(**_placed(row)) for row in rows[limit:]]
 
 
+async def probe(
+    tx: ReadTx, generation_id: UUID, *, version_id: UUID, ordinal: int, terms: Sequence[str], vector: Vector
+) -> tuple[bool, float]:
+    """Return whether one of `terms` finds a live chunk of a version, and how alike its embedding is to `vector`."""
+    row = await tx.fetch_one(
+        _QUERIES["probe"],
+        generation_id=generation_id,
+        version_id=version_id,
+        ordinal=ordinal,
+        keys=[term_key(term) for term in terms],
+        vector=vector,
+    )
+    return (row["by_words"], row["similarity"] or 0.0) if row else (False, 0.0)
+
+
 async def reserve_chunk_numbers(tx: WriteTx, store_id: UUID, count: int) -> int:
     """Return the first of `count` fresh numbers; whoever comes next waits until this transaction ends."""
     last: int = await tx.fetch_value(_QUERIES["reserve_chunk_numbers"], store_id=store_id, count=count)
@@ -108,7 +126,7 @@ async def add_chunks(
     for start in range(0, len(chunks), _STATEMENT_ROWS_MAX):
         batch = chunks[start : start + _STATEMENT_ROWS_MAX]
         first = chunk_no_first + start
-        await tx.execute(
+        added = await tx.execute(
             _QUERIES["insert_chunks"],
             store_id=store_id,
             document_id=document_id,
@@ -125,13 +143,14 @@ async def add_chunks(
             sha256s=[bytes.fromhex(chunk.sha256) for chunk in batch],
             term_counts=[terms.length for terms in analysed.chunks[start : start + _STATEMENT_ROWS_MAX]],
         )
+        invariant(added == len(batch), f"version {version_id} is not of document {document_id} in store {store_id}")
 
 
 async def add_segment(
-    tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, postings: Postings
+    tx: WriteTx, generation_id: UUID, *, chunk_no_first: int, chunk_no_last: int, chunk_count: int, packed: Packed
 ) -> None:
-    """Store postings as a segment of their own."""
-    bucket_bits, blocks = await asyncio.to_thread(pack, postings)
+    """Store packed postings as a segment of their own."""
+    bucket_bits, blocks = packed
     await tx.execute(
         _QUERIES["insert_segment"],
         generation_id=generation_id,
@@ -140,10 +159,20 @@ async def add_segment(
         chunk_count=chunk_count,
         bucket_bits=bucket_bits,
     )
-    await tx.execute_many(
-        _QUERIES["insert_block"],
-        [{"generation_id": generation_id, "segment_no": chunk_no_first, **vars(block)} for block in blocks],
-    )
+    for start in range(0, len(blocks), _STATEMENT_ROWS_MAX):
+        batch = blocks[start : start + _STATEMENT_ROWS_MAX]
+        await tx.execute(
+            _QUERIES["insert_blocks"],
+            generation_id=generation_id,
+            segment_no=chunk_no_first,
+            bucket_nos=[block.bucket_no for block in batch],
+            block_nos=[block.block_no for block in batch],
+            keys_last=list(accumulate(len(block.keys) for block in batch)),
+            postings_last=list(accumulate(len(block.postings) for block in batch)),
+            keys=np.concatenate([block.keys for block in batch]),
+            bounds=np.concatenate([block.bounds for block in batch]),
+            postings=np.concatenate([block.postings for block in batch]),
+        )
 
 
 async def add_embeddings(
@@ -164,8 +193,7 @@ async def add_embeddings(
             generation_id=generation_id,
             chunk_nos=list(range(first, first + len(batch))),
             input_sha256s=list(input_sha256s[start : start + _STATEMENT_ROWS_MAX]),
-            # The driver takes an array in a list for a second dimension, but not a memoryview.
-            embeddings=[memoryview(vector) for vector in batch],
+            embeddings=encode_halfvecs(batch),
             chunk_count=len(batch),
             term_count=sum(terms.length for terms in analysed.chunks[start : start + _STATEMENT_ROWS_MAX]),
             languages=sorted(set(analysed.languages)),
@@ -214,10 +242,8 @@ async def merge(tx: WriteTx, generation_id: UUID, merged: Sequence[Segment]) -> 
     live = sum(segment.chunk_count for segment in merged) - len(retired)
     if live > 0:
         binary = [(row["keys"], row["bounds"], row["postings"]) for row in blocks]
-        postings = await asyncio.to_thread(lambda: without(unpack(binary), retired))
-        await add_segment(
-            tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, postings=postings
-        )
+        packed = await asyncio.to_thread(lambda: pack(without(unpack(binary), retired)))
+        await add_segment(tx, generation_id, chunk_no_first=first, chunk_no_last=last, chunk_count=live, packed=packed)
 
 
 def _generation(row: Record) -> Generation:

@@ -25,8 +25,10 @@ from mainstay.knowledge.retrieval.languages import (
     DEFAULT_LANGUAGE,
     LANGUAGES,
     LATIN_LANGUAGES,
+    detect_language,
     evident_language,
     language_of_word,
+    languages_speaking,
 )
 
 TERM_CHARS_MAX = 64
@@ -45,10 +47,8 @@ _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0971-\u0dff"
     "\u0e31-\u0e4e\u0eb1-\u0ece\u102b-\u103e\u1780-\u17d3"
 )
-_JOINED = r"(?:(?:-\n?|[._&@]|,(?=\d{{3}})){0})*"
+_JOINED = r"(?:(?:[-._&@]|,(?=\d{{3}})){0})*"
 _CLUSTER = re.compile(rf"[\w{_MARKS}]+" + _JOINED.format(rf"[\w{_MARKS}]+") + r"(?:(?<=\b[A-Za-z])(?:\+\+|#)(?!\w))?")
-# Most text is ASCII without a "C++" in it, and this finds the same there in half the time.
-_ASCII_CLUSTER = re.compile(r"\w+" + _JOINED.format(r"\w+"), re.ASCII)
 _PART = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
 _SCRIPT_RUN = re.compile(f"[{_CJK}]+|[^{_CJK}]+")
@@ -83,20 +83,31 @@ class QueryWord:
     expected: bool
 
 
+def tokens_of(text: str) -> Mapping[str, int]:
+    """Return what stands between the white space of a text, with how often each occurs.
+
+    To split a text and look its tokens up takes half of what it takes to find its clusters.
+    """
+    normal = text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return Counter(normal.replace("-\n", "-").split())
+
+
 def clusters_of(text: str) -> Mapping[str, int]:
     """Return the clusters of a text with how often each occurs."""
-    normal = text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    plain = normal.isascii() and "+" not in normal and "#" not in normal
-    return Counter((_ASCII_CLUSTER if plain else _CLUSTER).findall(normal))
+    clusters: Counter[str] = Counter()
+    for token, count in tokens_of(text).items():
+        for cluster in _CLUSTER.findall(token):
+            clusters[cluster] += count
+    return clusters
 
 
-def chunk_terms(clusters: Mapping[str, int], language: str = DEFAULT_LANGUAGE) -> ChunkTerms:
+def chunk_terms(tokens: Mapping[str, int], language: str = DEFAULT_LANGUAGE) -> ChunkTerms:
     """Return the terms of a chunk written in `language`, one of LATIN_LANGUAGES; other scripts speak for themselves."""
     known = _analysed[language]
     frequencies: dict[str, int] = {}
     length = 0
-    for cluster, count in clusters.items():
-        analysis = known.get(cluster) or _analyse(cluster, language)
+    for token, count in tokens.items():
+        analysis = known.get(token) or _analyse(token, language)
         length += count * analysis.length
         for term in analysis.terms:
             frequencies[term] = frequencies.get(term, 0) + count
@@ -132,9 +143,29 @@ def query_words(text: str, languages: Sequence[str]) -> tuple[QueryWord, ...]:
     return tuple(words[:QUERY_WORDS_MAX])
 
 
+class _Speaking(dict[str, tuple[str, ...]]):
+    """For which languages the tokens seen lately speak."""
+
+    def __missing__(self, token: str) -> tuple[str, ...]:
+        speaking = tuple(code for cluster in _CLUSTER.findall(token) for code in languages_speaking(cluster))
+        if len(token) <= _CACHED_CHARS_MAX:
+            if len(self) >= _CACHE_ENTRIES_MAX:
+                self.clear()
+            self[token] = speaking
+        return speaking
+
+
+_speaking = _Speaking()
+
+
+def language_of(tokens: Mapping[str, int]) -> str | None:
+    """Return which Latin-script language a chunk of these tokens is in; None if they do not say."""
+    return detect_language(tokens, _speaking.__getitem__)
+
+
 @dataclass(frozen=True, slots=True)
 class _Analysis:
-    """A cluster in one language: its terms, how many of them are major, and what a query takes from it.
+    """A token in one language: its terms, how many of them are major, and what a query takes from it.
 
     `words` are triples of the word before it was stemmed, its term, and its weight in a query.
     """
@@ -144,22 +175,27 @@ class _Analysis:
     words: tuple[tuple[str, str, float], ...]
 
 
-# What was analysed, by language and cluster.
+# What was analysed, by language and token.
 _analysed: dict[str, dict[str, _Analysis]] = {language: {} for language in LATIN_LANGUAGES}
 
 
-def _analyse(cluster: str, language: str) -> _Analysis:
+def _analyse(token: str, language: str) -> _Analysis:
     known = _analysed[language]
-    analysis = known.get(cluster)
+    analysis = known.get(token)
     if analysis is None:
-        major, minor = _split(cluster, language)
+        major: _Major = []
+        minor: _Minor = []
+        for cluster in _CLUSTER.findall(token):
+            cluster_major, cluster_minor = _split(cluster, language)
+            major += cluster_major
+            minor += cluster_minor
         words = (*((surface, term, 1.0) for surface, term in major), *minor)
         analysis = _Analysis(tuple(term for _, term, _ in words), len(major), words)
         # Words come again and are worth keeping; clauses of Chinese do not.
-        if len(cluster) <= _CACHED_CHARS_MAX:
+        if len(token) <= _CACHED_CHARS_MAX:
             if len(known) >= _CACHE_ENTRIES_MAX:
                 known.clear()
-            known[cluster] = analysis
+            known[token] = analysis
     return analysis
 
 
@@ -221,7 +257,7 @@ def _stem(folded: str, language: str) -> str:
 
 def _whole(cluster: str) -> str:
     """Return a cluster as one term: "10-Q" as "10q", "82,959" as "82959", "U.S." as "us", "v1.2" as it stands."""
-    whole = cluster.casefold().replace("-\n", "").replace("-", "").replace("_", "")
+    whole = cluster.casefold().replace("-", "").replace("_", "")
     if _GROUPED_NUMBER.fullmatch(whole):
         whole = _GROUP_SEPARATOR.sub("", whole).replace(",", ".")
     elif _ACRONYM.fullmatch(whole):
