@@ -68,7 +68,7 @@ def test_generated_calls_keep_the_contract(contract: Contract, tell: Tell) -> No
 @pytest.mark.deep
 @pytest.mark.timeout(1200)
 def test_many_generated_calls_keep_the_contract(contract: Contract, tell: Tell) -> None:
-    verdict("contract", contract, 20_000, tell, fuzz(contract, 21_000))
+    verdict("contract", contract, 20_000, tell, fuzz(contract, 24_000))
 
 
 def walk(contract: Contract, steps: int) -> None:
