@@ -19,7 +19,7 @@ from bench.answers.judging import OUTCOMES, Result, outcome_of
 from bench.answers.run import DATA, RESULTS, all_cases, data_folder
 from mainstay.control.gateway.providers.extractive import Extractive
 from mainstay.control.gateway.providers.extractive.model import quotable
-from mainstay.control.gateway.providers.extractive.weights import THRESHOLD
+from mainstay.control.gateway.providers.extractive.weights import SUPPORT_MIN
 from mainstay.control.gateway.providers.minilm import MiniLm
 
 # Enough for a rate within 4 points; --all takes every question.
@@ -51,23 +51,21 @@ async def judge(names: Sequence[str], limit: int, *, show: bool) -> list[Result]
     model = Extractive(embedder)
     results: list[Result] = []
     async for case in all_cases(data, embedder, held_out=True, limit=limit, names=names):
-        judged, _ = await model.judge(case.request)
-        quoted = quotable(judged)
+        judgement = await model.judge(case.request.question, case.request.passages)
+        quoted = quotable(judgement)
         results.append(Result(case, outcome_of(case, quoted)))
         if show:
-            odds = f"{judged[0].log_odds:5.2f}" if judged else "  -  "
-            said = (
-                " / ".join(one.text for one in quoted)
-                or f"(refused; nearest: {judged[0].candidate.text if judged else ''})"
-            )
-            print(f"{results[-1].outcome:<14}{case.situation:<12}{odds}  {case.question.text}\n    {said}")
+            nearest = judgement.candidates[0].text if judgement.candidates else ""
+            said = " / ".join(one.text for one in quoted) or f"(refused; nearest: {nearest})"
+            asked = f"{case.situation:<12}{judgement.support:5.2f}  {case.question.text}"
+            print(f"{results[-1].outcome:<14}{asked}\n    {said}")
     return results
 
 
 def report(results: Sequence[Result]) -> str:
     """Return the tables: per set and situation, and all together."""
-    started = time.strftime("%Y-%m-%d")
-    lines = [f"answers of {Extractive.name} on held-out questions, threshold {THRESHOLD:.2f} ({started})", ""]
+    made_on = time.strftime("%Y-%m-%d")
+    lines = [f"answers of {Extractive.name} on held-out questions, least support {SUPPORT_MIN:.2f} ({made_on})", ""]
     lines.append(f"{'set':<18}{'situation':<12}{'cases':>6}" + "".join(f"{outcome:>16}" for outcome in OUTCOMES))
     names = list(dict.fromkeys(result.case.set_name for result in results))
     for name in [*names, "together"]:
@@ -78,14 +76,13 @@ def report(results: Sequence[Result]) -> str:
                 if result.case.situation == situation and name in (result.case.set_name, "together")
             ]
             lines += [_row(name, situation, some)] if some else []
-    refused = [result for result in results if result.case.situation == "answerable"]
-    silent = [result for result in results if result.case.situation == "removed"]
-    wrong_refusals = _rate(refused, "wrong refusal")
-    wrong_answers = _rate(silent, "wrong answer")
+    answerable = [one for one in results if one.case.situation == "answerable"]
+    silent = [one for one in results if one.case.situation != "answerable"]
     lines += [
         "",
-        f"operating point: {wrong_refusals:.1%} of what can be answered is refused, {wrong_answers:.1%} of what cannot"
-        " be, about the same things, is answered",
+        f"right answers {_rate(answerable, 'right answer'):.1%} of {len(answerable)} that can be answered,"
+        f" wrong refusals {_rate(answerable, 'wrong refusal'):.1%};"
+        f" right refusals {_rate(silent, 'right refusal'):.1%} of {len(silent)} that cannot",
         f"{len(results)} cases were tried",
     ]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 answerable   as it stands
 removed      after every document that answers it was left out: the rest is about the same things, and silent on this
+erased       after each sentence that answers it was taken out of its passage: the right documents, silent on this
 altered      with a name or a number exchanged: the right passages, for a question that they do not answer
 foreign      a question of another collection
 silent       a question that was written so that no document answers it
@@ -9,12 +10,13 @@ silent       a question that was written so that no document answers it
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
 from bench.answers.altering import Strange, altered
+from bench.answers.erasing import erased
 from bench.answers.sets import VERBATIM, AnswerSet, JudgedQuestion
 from mainstay.control.gateway.models import ChatRequest, EmbeddingModel, Message, Passage
 from mainstay.knowledge.documents.chunking import chunk
@@ -29,8 +31,10 @@ OUTPUT_TOKENS_MAX = 1_000
 _COMMIT_DOCUMENTS = 32
 _SEED = 7
 
-Situation = Literal["answerable", "removed", "altered", "foreign", "silent"]
-SITUATIONS: tuple[Situation, ...] = ("answerable", "removed", "altered", "foreign", "silent")
+Situation = Literal["answerable", "removed", "erased", "altered", "foreign", "silent"]
+SITUATIONS: tuple[Situation, ...] = ("answerable", "removed", "erased", "altered", "foreign", "silent")
+# About the same things, but nothing there answers.
+NEAR_MISSES: tuple[Situation, ...] = ("removed", "erased", "altered")
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,10 @@ async def cases_of(
             request, found = await indexed.ask(question.text, without)
             relevant = frozenset(n for n, name in enumerate(found, start=1) if name in question.document_ids)
             yield Case(answer_set.name, situation, question, request, relevant, answer_set.is_verbatim)
+            left = erased(question, answer_set, request.passages) if situation == "answerable" else None
+            if left is not None:
+                request = replace(request, passages=left)
+                yield Case(answer_set.name, "erased", question, request, frozenset(), answer_set.is_verbatim)
         other = altered(question, answer_set, strange)
         if other is not None:
             request, _ = await indexed.ask(other.text)

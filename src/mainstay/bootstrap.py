@@ -17,6 +17,8 @@ from mainstay.control.gateway.providers.minilm import MiniLm
 from mainstay.control.gateway.providers.openai_compatible import OpenAiCompatible
 from mainstay.control.gateway.routes import ModelRoutes
 from mainstay.control.gateway.service import Gateway
+from mainstay.control.limits.admission import Admission
+from mainstay.control.limits.routes import LimitRoutes
 from mainstay.control.metering.routes import UsageRoutes
 from mainstay.knowledge.answers import service as answers
 from mainstay.knowledge.answers.ask import Ask
@@ -52,6 +54,7 @@ class ServerSystem:
     database: Database
     routers: Sequence[APIRouter]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
+    admission: Admission
 
 
 @asynccontextmanager
@@ -62,6 +65,8 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         gateway, embedder = await _open_gateway(stack, settings)
         assistants = _assistants(gateway)
         blobs = open_blobs(settings)
+        admission = Admission(database)
+        stack.push_async_callback(admission.close)
         ask = Ask(database, gateway)
         stack.push_async_callback(ask.close)
         yield ServerSystem(
@@ -76,8 +81,10 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
                 ModelRoutes(database, gateway, assistants.names()).router(),
                 UsageRoutes(database).router(),
                 AuditRoutes(database).router(),
+                LimitRoutes(database, admission).router(),
             ],
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
+            admission=admission,
         )
 
 

@@ -31,6 +31,7 @@ class Things:
     answer_id: str
     conversation_id: str
     request_id: str
+    key_id: str
     batch_id: str = f"vsfb_{UNKNOWN}"
     call_id: str = f"call_{UNKNOWN}"
     audit_id: str = f"aud_{UNKNOWN}"
@@ -45,6 +46,7 @@ class Things:
             f"resp_{UNKNOWN}",
             f"conv_{UNKNOWN}",
             "req_unknown",
+            f"key_{UNKNOWN}",
         )
 
 
@@ -155,6 +157,7 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     "DELETE /v1/responses/{answer_id}": [lambda t: (f"/v1/responses/{t.answer_id}", {})],
     "DELETE /v1/files/{file_id}": [lambda t: (f"/v1/files/{t.file_id}", {})],
     "DELETE /v1/vector_stores/{store_id}": [lambda t: (f"/v1/vector_stores/{t.store_id}", {})],
+    "PUT /v1/limits/{subject_id}": [lambda t: (f"/v1/limits/{t.key_id}", {"json": {"requests_per_hour": 1000}})],
 }
 # Operations that name nothing of a tenant.
 NAMELESS = {
@@ -162,6 +165,7 @@ NAMELESS = {
     "GET /v1/models",
     "GET /v1/models/{model}",
     "POST /v1/embeddings",
+    "GET /v1/limits",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -180,7 +184,10 @@ WITHOUT_CANARY = {
     "DELETE /v1/responses/{answer_id}",
     "DELETE /v1/files/{file_id}",
     "DELETE /v1/vector_stores/{store_id}",
+    "PUT /v1/limits/{subject_id}",
 }
+# What a customer may not do at all.
+NOT_FOR_CUSTOMERS = {"GET /v1/audit", "PUT /v1/limits/{subject_id}"}
 
 
 async def _things(member: Member, *, beside: bool) -> Things:
@@ -197,6 +204,7 @@ async def _things(member: Member, *, beside: bool) -> Things:
     batch = await member.call("POST", batches, json={"files": [{"file_id": added["id"], "external_id": canary}]})
     await member.ended(store_id, added["id"])
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
+    key_id = (await member.call("GET", "/v1/limits"))["key_id"]
     request_id = answer["request_id"]
     calls = await member.call("GET", f"/v1/usage?request_id={request_id}")
     # A customer may not read the audit, not even what it says of itself.
@@ -209,6 +217,7 @@ async def _things(member: Member, *, beside: bool) -> Things:
         answer["id"],
         answer["conversation"]["id"],
         request_id,
+        key_id,
         batch["id"],
         calls["data"][0]["id"],
         audit[0].get("id", f"aud_{UNKNOWN}"),
@@ -255,7 +264,7 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
 async def test_customer_cannot_reach_what_another_customer_owns(system: TestSystem, operation: str) -> None:
     admin = await system.member("owner")
     owner, other = await system.member("customer", of=admin), await system.member("customer", of=admin)
-    if operation == "GET /v1/audit":
+    if operation in NOT_FOR_CUSTOMERS:
         return await _denied(other, operation)
     things = await _things(owner, beside=True)
     method = operation.split(maxsplit=1)[0]

@@ -19,7 +19,13 @@ QUERIES = [
     for query in parse_queries(file.read_text("utf-8"), origin=str(file)).values()
 ]
 # What maintenance runs as the owner of the schema; the runtime role must not be able to.
-OWNER_ONLY = {("control/tenants", "insert_tenant"), ("control/tenants", "find_tenant_id")}
+OWNER_ONLY = {
+    ("control/tenants", "insert_tenant"),
+    ("control/tenants", "find_tenant_id"),
+    ("control/limits", "update_plan"),
+    ("control/limits", "update_tenant_plan"),
+    ("control/limits", "tenants_of_plan"),
+}
 QUERIES_MIN = 50
 
 

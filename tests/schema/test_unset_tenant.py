@@ -158,6 +158,9 @@ async def test_policy_that_forgives_is_noticed(superuser: asyncpg.Connection, ta
 
 
 async def test_statement_prepared_for_a_tenant_fails_without_one(app: asyncpg.Connection, tables: list[str]) -> None:
+    # A statement without parameters is planned once. Of a table that vacuum found empty that plan would be to read it
+    # through, and then the policy waits for a row.
+    await app.execute("SET enable_seqscan = off")
     for table in tables:
         async with app.transaction():
             await set_tenant(app)

@@ -16,6 +16,8 @@ from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller, Role
+from mainstay.control.limits import service as limits
+from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.protocol import LimitedServer
@@ -65,6 +67,7 @@ async def _endless(pieces: int) -> AsyncIterator[bytes]:
 async def make_key(owner: Database, tenant: TestTenant, role: Role = "admin") -> str:
     """Return a key of the tenant's admin."""
     async with owner.write(tenant.admin, unaudited="a fixture") as tx:
+        await limits.put_on_plan(tx, "scale")
         return (await access.issue_key(tx, role=role, name=role, holder_id=tenant.admin_id)).secret
 
 
@@ -157,15 +160,17 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
 
 @asynccontextmanager
 async def running_edge(
-    database: Database, key: str, limits: EdgeLimits, routers: Sequence[APIRouter] = ()
+    database: Database, key: str, edge_limits: EdgeLimits, routers: Sequence[APIRouter] = ()
 ) -> AsyncGenerator[Edge]:
     """Run the edge in this event loop until the block ends."""
 
     @asynccontextmanager
     async def opened(_: Settings) -> AsyncGenerator[ServerSystem]:
-        yield ServerSystem(database, [routes(), *routers], {})
+        admission = Admission(database)
+        yield ServerSystem(database, [routes(), *routers], {}, admission)
+        await admission.close()
 
-    server = make_server(create_app(Settings(), opened, limits), host="127.0.0.1", port=0, limits=limits)
+    server = make_server(create_app(Settings(), opened, edge_limits), host="127.0.0.1", port=0, limits=edge_limits)
     # The signals of the test run are not the server's.
     serving = asyncio.create_task(server._serve(None))
     async with asyncio.timeout(10):

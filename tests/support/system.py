@@ -16,6 +16,7 @@ from mainstay.bootstrap import open_server, open_worker
 from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import Role
+from mainstay.control.limits import service as limits
 from mainstay.control.tenants import service as tenants
 from mainstay.edge.server.app import create_app, limits_of
 from mainstay.edge.server.limits import EdgeLimits
@@ -74,15 +75,17 @@ class TestSystem:
     address: str
     settings: Settings
     owner: Database
+    urls: DatabaseUrls
     clients: list[httpx2.AsyncClient | AsyncOpenAI] = field(default_factory=list)
 
-    async def member(self, role: Role = "admin", *, of: Member | None = None) -> Member:
+    async def member(self, role: Role = "admin", *, of: Member | None = None, plan: str = "scale") -> Member:
         """Return a new principal with a key, of a new tenant or of the one that `of` belongs to."""
         tenant_id = new_id() if of is None else of.tenant_id
         scope = Scope(tenant_id, new_id(), sees_all=True, request_id="tests")  # type: ignore[arg-type]
         async with self.owner.write(scope, unaudited="a fixture") as tx:
             if of is None:
                 await tenants.create(tx, f"t-{secrets.token_hex(8)}")
+                await limits.put_on_plan(tx, plan)
             key = await access.issue_key(tx, role=role, name=role)
         http = httpx2.AsyncClient(
             base_url=self.address, headers={"authorization": f"Bearer {key.secret}"}, timeout=60, trust_env=False
@@ -122,7 +125,7 @@ async def running_system(
     working = asyncio.create_task(_work(settings, stop))
     try:
         address = await _address(server, serving)
-        running = TestSystem(address, settings, owner)
+        running = TestSystem(address, settings, owner, urls)
         try:
             yield running
         finally:

@@ -405,6 +405,19 @@ CREATE INDEX model_calls_at ON mainstay.model_calls USING btree (tenant_id, at D
 CREATE INDEX model_calls_conversation ON mainstay.model_calls USING btree (tenant_id, conversation_id) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX model_calls_request ON mainstay.model_calls USING btree (tenant_id, request_id);
 
+CREATE TABLE mainstay.plans (
+    name text COLLATE "C" NOT NULL,
+    for_tenants boolean DEFAULT true NOT NULL,
+    requests_per_second double precision NOT NULL,
+    requests_burst integer NOT NULL,
+    requests_per_hour integer NOT NULL,
+    CONSTRAINT plans_pkey PRIMARY KEY (name),
+    CONSTRAINT plans_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,31}$'::text)),
+    CONSTRAINT plans_requests_burst_check CHECK (((requests_burst >= 1) AND (requests_burst <= 10000000))),
+    CONSTRAINT plans_requests_per_hour_check CHECK (((requests_per_hour >= 0) AND (requests_per_hour <= 1000000000))),
+    CONSTRAINT plans_requests_per_second_check CHECK (((requests_per_second >= (0.001)::double precision) AND (requests_per_second <= ('1000000'::numeric)::double precision)))
+);
+
 CREATE TABLE mainstay.posting_blocks (
     tenant_id uuid NOT NULL,
     generation_id uuid NOT NULL,
@@ -430,6 +443,31 @@ CREATE TABLE mainstay.principals (
     CONSTRAINT principals_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT principals_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'reviewer'::text, 'engineer'::text, 'product'::text, 'customer'::text, 'service'::text])))
 );
+
+CREATE TABLE mainstay.request_caps (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    requests_per_second double precision,
+    requests_burst integer,
+    requests_per_hour integer,
+    reached_hour bigint,
+    CONSTRAINT request_caps_pkey PRIMARY KEY (tenant_id, subject_id),
+    CONSTRAINT request_caps_check CHECK (((requests_per_second IS NULL) = (requests_burst IS NULL))),
+    CONSTRAINT request_caps_check1 CHECK (((requests_per_second IS NOT NULL) OR (requests_per_hour IS NOT NULL))),
+    CONSTRAINT request_caps_requests_burst_check CHECK (((requests_burst >= 1) AND (requests_burst <= 10000000))),
+    CONSTRAINT request_caps_requests_per_hour_check CHECK (((requests_per_hour >= 0) AND (requests_per_hour <= 1000000000))),
+    CONSTRAINT request_caps_requests_per_second_check CHECK (((requests_per_second >= (0.001)::double precision) AND (requests_per_second <= ('1000000'::numeric)::double precision)))
+);
+
+CREATE TABLE mainstay.request_counters (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    backlog double precision DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    hour bigint DEFAULT 0 NOT NULL,
+    used bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT request_counters_pkey PRIMARY KEY (tenant_id, subject_id)
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
 
 CREATE TABLE mainstay.retired_chunks (
     tenant_id uuid NOT NULL,
@@ -470,6 +508,7 @@ CREATE TABLE mainstay.tenants (
     tenant_id uuid NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    plan text COLLATE "C" DEFAULT 'free'::text NOT NULL,
     CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT tenants_name_key UNIQUE (name),
     CONSTRAINT tenants_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
@@ -549,10 +588,16 @@ ALTER TABLE mainstay.model_calls ADD CONSTRAINT model_calls_tenant_id_owner_id_f
 ALTER TABLE mainstay.principals ADD CONSTRAINT principals_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
 
+ALTER TABLE mainstay.request_caps ADD CONSTRAINT request_caps_tenant_id_fkey
+    FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
+
 ALTER TABLE mainstay.stores ADD CONSTRAINT stores_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
 ALTER TABLE mainstay.stores ADD CONSTRAINT stores_tenant_id_owner_id_fkey
     FOREIGN KEY (tenant_id, owner_id) REFERENCES mainstay.principals(tenant_id, id);
+
+ALTER TABLE mainstay.tenants ADD CONSTRAINT tenants_plan_fkey
+    FOREIGN KEY (plan) REFERENCES mainstay.plans(name);
 
 ALTER TABLE mainstay.version_texts ADD CONSTRAINT version_texts_tenant_id_version_id_fkey
     FOREIGN KEY (tenant_id, version_id) REFERENCES mainstay.document_versions(tenant_id, id);
@@ -826,6 +871,162 @@ ALTER ROUTINE keyhole.take_burials(text[],integer,interval) OWNER TO mainstay_ke
 REVOKE ALL ON ROUTINE keyhole.take_burials(text[],integer,interval) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.take_burials(text[],integer,interval) TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION keyhole.take_requests(tenant_ids uuid[], subject_ids uuid[], wanted integer[], returned integer[], returned_hours bigint[])
+ RETURNS TABLE(tenant_id uuid, subject_id uuid, granted integer, requests_per_second double precision, requests_burst integer, requests_per_hour integer, burst_left double precision, hour_left bigint, hour bigint, hour_ends_s double precision)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT set_config('synchronous_commit'::text, 'off'::text, true) AS set_config,
+     set_config('plan_cache_mode'::text, 'force_generic_plan'::text, true) AS set_config;
+ INSERT INTO mainstay.request_counters (tenant_id, subject_id)  SELECT a.tenant_id,
+             a.subject_id
+            FROM UNNEST(take_requests.tenant_ids, take_requests.subject_ids) a(tenant_id, subject_id)
+           WHERE ((a.tenant_id = '00000000-0000-0000-0000-000000000000'::uuid) OR (a.subject_id = a.tenant_id) OR (EXISTS ( SELECT
+                    FROM mainstay.request_caps k
+                   WHERE ((k.tenant_id = a.tenant_id) AND (k.subject_id = a.subject_id)))))
+           ORDER BY a.tenant_id, a.subject_id ON CONFLICT DO NOTHING;
+ WITH limited AS MATERIALIZED (
+          SELECT a.tenant_id,
+             a.subject_id,
+             a.wanted,
+             a.returned,
+             a.returned_hour,
+             COALESCE(k.requests_per_second, p.requests_per_second) AS per_second,
+             COALESCE(k.requests_burst, p.requests_burst) AS burst,
+             COALESCE(k.requests_per_hour, p.requests_per_hour) AS per_hour
+            FROM (((UNNEST(take_requests.tenant_ids, take_requests.subject_ids, take_requests.wanted, take_requests.returned, take_requests.returned_hours) a(tenant_id, subject_id, wanted, returned, returned_hour)
+              LEFT JOIN mainstay.request_caps k ON (((k.tenant_id = a.tenant_id) AND (k.subject_id = a.subject_id))))
+              LEFT JOIN mainstay.tenants t ON (((t.tenant_id = a.tenant_id) AND (a.subject_id = a.tenant_id))))
+              LEFT JOIN mainstay.plans p ON ((p.name = COALESCE(t.plan,
+                 CASE
+                     WHEN (a.tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid) THEN NULL::text
+                     WHEN (a.subject_id = a.tenant_id) THEN 'everyone'::text
+                     ELSE 'address'::text
+                 END))))
+         ), locked AS MATERIALIZED (
+          SELECT l.tenant_id,
+             l.subject_id,
+             l.wanted,
+             l.returned,
+             l.returned_hour,
+             l.per_second,
+             l.burst,
+             l.per_hour,
+             c.backlog,
+             c.counted_at,
+             c.hour,
+             c.used
+            FROM (limited l
+              JOIN mainstay.request_counters c ON (((c.tenant_id = l.tenant_id) AND (c.subject_id = l.subject_id))))
+           WHERE ((l.per_second IS NOT NULL) OR (l.per_hour IS NOT NULL))
+           ORDER BY c.tenant_id, c.subject_id
+          FOR UPDATE OF c
+         ), timed AS MATERIALIZED (
+          SELECT l.tenant_id,
+             l.subject_id,
+             l.wanted,
+             l.returned,
+             l.returned_hour,
+             l.per_second,
+             l.burst,
+             l.per_hour,
+             l.backlog,
+             l.counted_at,
+             l.hour,
+             l.used,
+             GREATEST(clock_timestamp(), l.counted_at) AS now
+            FROM locked l
+         ), counted AS MATERIALIZED (
+          SELECT t.tenant_id,
+             t.subject_id,
+             t.wanted,
+             t.returned,
+             t.returned_hour,
+             t.per_second,
+             t.burst,
+             t.per_hour,
+             t.backlog,
+             t.counted_at,
+             t.hour,
+             t.used,
+             t.now,
+             n.now_hour,
+             GREATEST((0)::double precision, ((t.backlog - ((EXTRACT(epoch FROM (t.now - t.counted_at)))::double precision * COALESCE(t.per_second, (0)::double precision))) - (t.returned)::double precision)) AS now_backlog,
+             GREATEST((0)::bigint, (
+                 CASE
+                     WHEN (t.hour = n.now_hour) THEN t.used
+                     ELSE (0)::bigint
+                 END -
+                 CASE
+                     WHEN (t.returned_hour = n.now_hour) THEN t.returned
+                     ELSE 0
+                 END)) AS now_used
+            FROM (timed t
+              CROSS JOIN LATERAL ( SELECT (floor((EXTRACT(epoch FROM t.now) / (3600)::numeric)))::bigint AS now_hour) n)
+         ), judged AS MATERIALIZED (
+          SELECT c.tenant_id,
+             c.subject_id,
+             c.wanted,
+             c.returned,
+             c.returned_hour,
+             c.per_second,
+             c.burst,
+             c.per_hour,
+             c.backlog,
+             c.counted_at,
+             c.hour,
+             c.used,
+             c.now,
+             c.now_hour,
+             c.now_backlog,
+             c.now_used,
+                 CASE
+                     WHEN (f.free < (1)::double precision) THEN 0
+                     ELSE LEAST(c.wanted, (GREATEST(ceil((f.free / (2)::double precision)), LEAST(floor(f.free), (8)::double precision)))::integer)
+                 END AS granted
+            FROM (counted c
+              CROSS JOIN LATERAL ( SELECT LEAST(((c.burst)::double precision - c.now_backlog), ((c.per_hour - c.now_used))::double precision) AS free) f)
+         ), noted AS (
+          UPDATE mainstay.request_counters c SET backlog =
+                 CASE
+                     WHEN (j_1.per_second IS NULL) THEN (0)::double precision
+                     ELSE (j_1.now_backlog + (j_1.granted)::double precision)
+                 END, counted_at = j_1.now, hour = j_1.now_hour, used = (j_1.now_used + j_1.granted)
+            FROM judged j_1
+           WHERE ((c.tenant_id = j_1.tenant_id) AND (c.subject_id = j_1.subject_id) AND ((j_1.granted > 0) OR (j_1.returned > 0)))
+         )
+  SELECT j.tenant_id,
+     j.subject_id,
+     j.granted,
+     j.per_second,
+     j.burst,
+     j.per_hour,
+     (((j.burst)::double precision - j.now_backlog) - (j.granted)::double precision),
+     ((j.per_hour - j.now_used) - j.granted),
+     j.now_hour,
+     (((((j.now_hour + 1) * 3600))::numeric - EXTRACT(epoch FROM j.now)))::double precision AS float8
+    FROM judged j;
+END;
+ALTER ROUTINE keyhole.take_requests(uuid[],uuid[],integer[],integer[],bigint[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.take_requests(uuid[],uuid[],integer[],integer[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.take_requests(uuid[],uuid[],integer[],integer[],bigint[]) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.tenants_of_plan(plan text)
+ RETURNS TABLE(tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT t.tenant_id
+    FROM mainstay.tenants t
+   WHERE (t.plan = tenants_of_plan.plan)
+   ORDER BY t.tenant_id;
+END;
+ALTER ROUTINE keyhole.tenants_of_plan(text) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.tenants_of_plan(text) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.tenants_of_plan(text) TO CURRENT_USER;
+
 CREATE OR REPLACE FUNCTION mainstay.claimed_tenant()
  RETURNS uuid
  LANGUAGE sql
@@ -1041,6 +1242,11 @@ CREATE POLICY tenant ON mainstay.model_calls
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
 GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
 
+CREATE POLICY keyhole ON mainstay.plans FOR SELECT TO mainstay_keyhole
+    USING (true);
+GRANT SELECT ON mainstay.plans TO mainstay_runtime;
+GRANT SELECT (name, requests_per_second, requests_burst, requests_per_hour) ON mainstay.plans TO mainstay_keyhole;
+
 ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.posting_blocks
@@ -1054,6 +1260,29 @@ CREATE POLICY tenant ON mainstay.principals
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
+
+ALTER TABLE mainstay.request_caps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.request_caps FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.request_caps FOR SELECT TO mainstay_keyhole
+    USING (true);
+CREATE POLICY tenant ON mainstay.request_caps
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.request_caps TO mainstay_runtime;
+GRANT SELECT (tenant_id, subject_id, requests_per_second, requests_burst, requests_per_hour) ON mainstay.request_caps TO mainstay_keyhole;
+
+ALTER TABLE mainstay.request_counters ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.request_counters FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.request_counters TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY tenant ON mainstay.request_counters
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT SELECT ON mainstay.request_counters TO mainstay_runtime;
+GRANT INSERT (tenant_id, subject_id) ON mainstay.request_counters TO mainstay_keyhole;
+GRANT SELECT (tenant_id, subject_id, backlog, counted_at, hour, used) ON mainstay.request_counters TO mainstay_keyhole;
+GRANT UPDATE (backlog, counted_at, hour, used) ON mainstay.request_counters TO mainstay_keyhole;
 
 ALTER TABLE mainstay.retired_chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
@@ -1083,7 +1312,7 @@ CREATE POLICY tenant ON mainstay.tenants
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT SELECT ON mainstay.tenants TO mainstay_runtime;
-GRANT SELECT (tenant_id, name) ON mainstay.tenants TO mainstay_keyhole;
+GRANT SELECT (tenant_id, name, plan) ON mainstay.tenants TO mainstay_keyhole;
 
 ALTER TABLE mainstay.version_texts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.version_texts FORCE ROW LEVEL SECURITY;

@@ -14,6 +14,8 @@ Json = dict[str, Any]
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 300.0
 PAGE_LIMIT = 100
+# A limit that gives way later than this, as the cap of an hour may, is an error at once.
+RETRY_AFTER_MAX_S = 60.0
 
 
 class Unreachable(Exception):
@@ -21,14 +23,17 @@ class Unreachable(Exception):
 
 
 class ApiError(Exception):
-    """The server refused or failed; `message` is its own sentence."""
+    """The server refused or failed; `message` is its own sentence, `retry_after_s` when it may be tried again."""
 
-    def __init__(self, status: int, code: str | None, message: str, request_id: str | None) -> None:
+    def __init__(
+        self, status: int, code: str | None, message: str, request_id: str | None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.request_id = request_id
+        self.retry_after_s = retry_after_s
 
 
 class Client:
@@ -52,12 +57,12 @@ class Client:
     def call(self, method: str, path: str, *, patience_s: float = 0.0, **options: Any) -> Json:
         """Return the JSON of one exchange; raises ApiError or Unreachable.
 
-        With `patience_s` an exchange that met a restart (no answer, or 503) is tried again for that long: only for
-        those that can be done twice.
+        With `patience_s` an exchange that met a restart (no answer, or 503) or a limit that gives way within a minute
+        is tried again for that long: only for those that can be done twice.
         """
         if not patience_s:
             return self._call(method, path, **options)
-        for attempt in stamina.retry_context(on=_met_a_restart, attempts=None, timeout=patience_s, wait_max=2.0):
+        for attempt in stamina.retry_context(on=_pause, attempts=None, timeout=patience_s, wait_max=2.0):
             with attempt:
                 return self._call(method, path, **options)
         raise AssertionError("a retry ends with a result or an error")
@@ -121,7 +126,10 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield from lines
 
 
-def _met_a_restart(error: Exception) -> bool:
+def _pause(error: Exception) -> bool | float:
+    """Return whether to try again, or after how many seconds."""
+    if isinstance(error, ApiError) and error.status == 429:
+        return error.retry_after_s if error.retry_after_s and error.retry_after_s <= RETRY_AFTER_MAX_S else False
     return isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.status == 503)
 
 
@@ -129,8 +137,10 @@ def _check(response: httpx2.Response) -> None:
     if response.status_code < 400:
         return
     request_id = response.headers.get("x-request-id")
+    after_ms = response.headers.get("retry-after-ms", "")
+    retry_after_s = int(after_ms) / 1000 if after_ms.isdecimal() else None
     try:
         error = response.json()["error"]
     except (ValueError, KeyError, TypeError):
-        raise ApiError(response.status_code, None, f"HTTP {response.status_code}", request_id) from None
-    raise ApiError(response.status_code, error.get("code"), error.get("message") or "", request_id)
+        raise ApiError(response.status_code, None, f"HTTP {response.status_code}", request_id, retry_after_s) from None
+    raise ApiError(response.status_code, error.get("code"), error.get("message") or "", request_id, retry_after_s)

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
 from tests.support.edge import make_key
@@ -31,7 +32,7 @@ async def failing_app(
 
     @asynccontextmanager
     async def opened(_: Settings) -> AsyncGenerator[ServerSystem]:
-        yield ServerSystem(database, [router], {})
+        yield ServerSystem(database, [router], {}, Admission(database))
 
     app = create_app(Settings(), opened)
     headers = {"authorization": f"Bearer {await make_key(owner_database, tenant)}"}

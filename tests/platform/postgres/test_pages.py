@@ -44,7 +44,6 @@ async def crowd(database_urls: DatabaseUrls, tenant: TestTenant, other_tenant: T
     superuser = await asyncpg.connect(database_urls.superuser)
     for one in (tenant, other_tenant):
         for statement in (ROWS, CALLS, ENTRIES):
-            await superuser.execute("SELECT set_config('mainstay.tenant_id', $1, false)", str(one.tenant_id))
             await superuser.execute(statement, one.tenant_id, one.admin_id)
     await superuser.execute("ANALYZE")
     await superuser.close()

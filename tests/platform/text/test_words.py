@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.platform.text import Word, content_words
+from mainstay.platform.text import Word, content_words, without_words
 
 
 def keys(text: str) -> list[str]:
@@ -47,3 +47,9 @@ def test_text_without_content_has_no_words(text: str) -> None:
 @given(st.text(max_size=80))
 def test_words_are_never_empty(text: str) -> None:
     assert all(word.key.strip() for word in content_words(text))
+
+
+def test_words_can_be_taken_out_of_a_text() -> None:
+    assert without_words("What colour is the Plover's case?", {"colour", "plover"}) == "What is the case?"
+    assert without_words("What is the case?", {"what", "mast"}) == "What is the case?"
+    assert without_words("", {"mast"}) == ""

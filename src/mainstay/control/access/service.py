@@ -30,7 +30,7 @@ async def authenticate(database: Database, key: str | None, *, request_id: str) 
             if not key
             else f"Incorrect API key provided: {key[:6]}…: check it, or make one with `mainstay keys create`."
         )
-    async with database.lookup() as tx:
+    async with database.keyhole_statements() as tx:
         caller = await store.find_key(tx, match[1], sha256(key.encode()).digest(), request_id=request_id)
     if caller is None:
         raise InvalidKey(f"Incorrect API key provided: {key[:6]}…: check it, or make one with `mainstay keys create`.")

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from mainstay.config import Settings, load_settings
+from mainstay.config import load_settings
+from mainstay.edge.cli.connection import owner_url
+from mainstay.edge.cli.limits import Burst, PerHour, PerSecond
 from mainstay.edge.cli.output import JsonFlag, console, print_json
 from mainstay.kernel.ids import encode_id
 
@@ -17,13 +19,17 @@ keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
 
 
 @tenants.command("create")
-def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
+def create_tenant_command(
+    name: str,
+    plan: Annotated[str | None, typer.Option(help="Its plan, of `mainstay plans`; without one, the smallest.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a tenant, with the key of its first owner, which is shown this once."""
     # Imported here, as below: `ask` and `search` must not wait for what only these commands need.
     from mainstay.edge.maintain import create_tenant
 
     settings = load_settings()
-    made = asyncio.run(create_tenant(settings, owner_url(settings), name))
+    made = asyncio.run(create_tenant(settings, owner_url(settings), name, plan=plan))
     if as_json:
         print_json(
             {
@@ -40,21 +46,44 @@ def create_tenant_command(name: str, as_json: JsonFlag = False) -> None:
     )
 
 
+@tenants.command("set-plan")
+def set_plan_command(name: str, plan: str) -> None:
+    """Put a tenant on a plan of `mainstay plans`; it holds everywhere within a second."""
+    # Imported here for the same reason.
+    from mainstay.edge.maintain import set_tenant_plan
+
+    settings = load_settings()
+    asyncio.run(set_tenant_plan(settings, owner_url(settings), tenant=name, plan=plan))
+    console.print(f"Tenant {name} has the plan {plan}.")
+
+
 @keys.command("create")
 def create_key_command(
     tenant: Annotated[str, typer.Option(help="The tenant, by name.")],
     role: Annotated[Role, typer.Option(help="What the key may do.")] = "admin",
     name: Annotated[str, typer.Option(help="Who holds the key.")] = "command line",
     expires_in_days: Annotated[int | None, typer.Option(help="When the key ends; without it, never.")] = None,
+    requests_per_second: PerSecond = None,
+    requests_burst: Burst = None,
+    requests_per_hour: PerHour = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key for a new principal of a tenant; the key is shown this once."""
     # Imported here for the same reason.
+    from mainstay.control.limits.models import Limits
     from mainstay.edge.maintain import create_key
 
     settings = load_settings()
     made = asyncio.run(
-        create_key(settings, owner_url(settings), tenant=tenant, role=role, name=name, expires_in_days=expires_in_days)
+        create_key(
+            settings,
+            owner_url(settings),
+            tenant=tenant,
+            role=role,
+            name=name,
+            expires_in_days=expires_in_days,
+            cap=Limits(requests_per_second, requests_burst, requests_per_hour),
+        )
     )
     if as_json:
         print_json(
@@ -70,15 +99,3 @@ def create_key_command(
         )
         return
     console.print(f"Key for the role {made.role} in {tenant}, shown this once:\n{made.secret}")
-
-
-def owner_url(settings: Settings) -> str:
-    """Return the URL of the schema's owner, of the running system or of the database that was given."""
-    # Imported here for the same reason.
-    from mainstay.edge.maintain import embedded_owner_url, resolve_urls
-
-    given = settings.database_url.get_secret_value() if settings.database_url else None
-    if given is None:
-        return embedded_owner_url(settings.home)
-    owner = settings.owner_database_url.get_secret_value() if settings.owner_database_url else None
-    return asyncio.run(resolve_urls(given, owner, settings.home)).owner

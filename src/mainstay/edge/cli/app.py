@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from mainstay.edge.cli import admin, ingest, knowledge, records, system
+from mainstay.edge.cli import admin, ingest, knowledge, limits, records, system
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.sdk import ApiError, Unreachable
@@ -43,6 +43,8 @@ for command in (
     app.command()(command)
 app.add_typer(admin.tenants, name="tenants")
 app.add_typer(admin.keys, name="keys")
+app.add_typer(limits.plans, name="plans")
+app.add_typer(limits.limits, name="limits")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
-"""How the command line reaches the system: the address of what runs, and the key that lies in the home folder."""
+"""How the command line reaches the system: the address of what runs, the key in the home folder, and the owner."""
 
+import asyncio
 import json
 
 from mainstay.config import Settings, load_settings
@@ -39,3 +40,15 @@ def key_of(settings: Settings) -> str:
     if not file.exists():
         raise NoKey(f"There is no key in {file}: start the system with `mainstay up`, or set MAINSTAY_API_KEY.")
     return file.read_text().strip()
+
+
+def owner_url(settings: Settings) -> str:
+    """Return the URL of the schema's owner, of the running system or of the database that was given."""
+    # Imported here: `ask` and `search` must not wait for what only maintenance needs.
+    from mainstay.edge.maintain import embedded_owner_url, resolve_urls
+
+    given = settings.database_url.get_secret_value() if settings.database_url else None
+    if given is None:
+        return embedded_owner_url(settings.home)
+    owner = settings.owner_database_url.get_secret_value() if settings.owner_database_url else None
+    return asyncio.run(resolve_urls(given, owner, settings.home)).owner

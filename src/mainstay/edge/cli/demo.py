@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.config import load_settings
-from mainstay.edge.cli.admin import owner_url
 from mainstay.edge.cli.app import guarded
-from mainstay.edge.cli.connection import address_of, connect
+from mainstay.edge.cli.connection import address_of, connect, owner_url
 from mainstay.edge.cli.output import console
 from mainstay.edge.maintain import create_tenant
 from mainstay.sdk import ApiError, Client

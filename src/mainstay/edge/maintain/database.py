@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from mainstay.config import Settings
-from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
+from mainstay.kernel.ids import new_id
+from mainstay.platform.postgres import Database, PoolLimits, Scope, ScopeKey, load_scope_key
 
 _LIMITS = PoolLimits(connections_max=2)
 
@@ -13,6 +15,11 @@ def scope_key_of(settings: Settings) -> ScopeKey:
     """Return the key that signs scopes; raises InvalidScopeKey where there is none."""
     given = settings.scope_key.get_secret_value() if settings.scope_key else None
     return load_scope_key(given, settings.scope_key_file)
+
+
+def maintenance_scope(tenant_id: UUID) -> Scope:
+    """Return the scope of a task in a tenant; its principal is the task itself."""
+    return Scope(tenant_id, new_id(), sees_all=True, request_id=f"cli_{new_id().hex}")
 
 
 @asynccontextmanager

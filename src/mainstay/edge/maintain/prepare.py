@@ -23,6 +23,7 @@ from mainstay.schema import migrations
 log = structlog.get_logger(__name__)
 
 DEMO_TENANT = "demo"
+DEMO_PLAN = "scale"
 SAMPLES_STORE = "samples"
 
 
@@ -44,7 +45,7 @@ async def _ensure_demo(settings: Settings, owner_url: str, app_url: str) -> None
     file = settings.key_file
     tenant_id = await find_tenant(settings, owner_url, DEMO_TENANT)
     if tenant_id is None:
-        key = (await create_tenant(settings, owner_url, DEMO_TENANT)).key
+        key = (await create_tenant(settings, owner_url, DEMO_TENANT, plan=DEMO_PLAN)).key
     elif not file.exists():
         key = await create_key(
             settings, owner_url, tenant=DEMO_TENANT, role="owner", name="owner", expires_in_days=None

@@ -7,10 +7,12 @@ from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.models import IssuedKey, Role
 from mainstay.control.audit import service as audit
+from mainstay.control.limits import service as limits
+from mainstay.control.limits.models import UNLIMITED, Limits
 from mainstay.control.tenants import service as tenants
-from mainstay.edge.maintain.database import open_database
+from mainstay.edge.maintain.database import maintenance_scope, open_database
 from mainstay.kernel.ids import encode_id, new_id
-from mainstay.platform.postgres import Scope, WriteTx
+from mainstay.platform.postgres import WriteTx
 
 
 @dataclass(frozen=True)
@@ -22,26 +24,37 @@ class NewTenant:
     key: IssuedKey
 
 
-async def create_tenant(settings: Settings, owner_url: str, name: str) -> NewTenant:
-    """Create a tenant with an owner and one key; raises TenantExists or InvalidTenantName."""
-    scope = Scope(new_id(), new_id(), sees_all=True, request_id=_request_id())
+async def create_tenant(settings: Settings, owner_url: str, name: str, *, plan: str | None = None) -> NewTenant:
+    """Create a tenant with an owner and one key; raises TenantExists, InvalidTenantName or UnknownPlan."""
+    scope = maintenance_scope(new_id())
     async with open_database(settings, owner_url) as database, database.write(scope) as tx:
         await tenants.create(tx, name)
+        if plan is not None:
+            await limits.put_on_plan(tx, plan)
         key = await _issue(tx, role="owner", name="owner", expires_in_days=None)
         await audit.record(tx, "tenant.create", target_id=encode_id("ten_", scope.tenant_id))
     return NewTenant(scope.tenant_id, name, key)
 
 
 async def create_key(
-    settings: Settings, owner_url: str, *, tenant: str, role: Role, name: str, expires_in_days: int | None
+    settings: Settings,
+    owner_url: str,
+    *,
+    tenant: str,
+    role: Role,
+    name: str,
+    expires_in_days: int | None,
+    cap: Limits = UNLIMITED,
 ) -> IssuedKey:
-    """Create a key with a principal of its own in the tenant called `tenant`; raises NotFound."""
+    """Create a key with a principal of its own in the tenant called `tenant`, with a cap or not; raises NotFound."""
     async with open_database(settings, owner_url) as database:
         async with database.keyhole() as tx:
             tenant_id = await tenants.require_id(tx, tenant)
-        scope = Scope(tenant_id, new_id(), sees_all=True, request_id=_request_id())
-        async with database.write(scope) as tx:
-            return await _issue(tx, role=role, name=name, expires_in_days=expires_in_days)
+        async with database.write(maintenance_scope(tenant_id)) as tx:
+            key = await _issue(tx, role=role, name=name, expires_in_days=expires_in_days)
+            if cap != UNLIMITED:
+                await limits.set_cap(tx, encode_id("key_", key.id), cap)
+            return key
 
 
 async def find_tenant(settings: Settings, owner_url: str, name: str) -> UUID | None:
@@ -54,7 +67,3 @@ async def _issue(tx: WriteTx, *, role: Role, name: str, expires_in_days: int | N
     key = await access.issue_key(tx, role=role, name=name, expires_in_days=expires_in_days)
     await audit.record(tx, "key.create", target_id=encode_id("key_", key.id), facts={"role": role})
     return key
-
-
-def _request_id() -> str:
-    return f"cli_{new_id().hex}"

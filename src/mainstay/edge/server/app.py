@@ -18,6 +18,7 @@ from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.middleware import RequestContext
 from mainstay.edge.server.openapi import install_openapi
+from mainstay.edge.server.rate_limits import RequestLimits
 
 PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
@@ -31,6 +32,7 @@ def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | Non
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with open_system(settings) as system:
             app.state.database = system.database
+            app.state.admission = system.admission
             for router in system.routers:
                 app.include_router(router)
             app.include_router(HealthRoutes(system.checks).router())
@@ -52,6 +54,7 @@ def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | Non
     # The last one added is the first one passed: the key is proved before a body is read.
     app.add_middleware(ProvedBodies, limits=limits)
     app.add_middleware(RequireKey)
+    app.add_middleware(RequestLimits)
     app.add_middleware(RequestContext, limits=limits)
     return app
 

@@ -1,4 +1,4 @@
-"""Who asks is proved before anything else of a request is read, on every path that is not declared public here."""
+"""Who asks is proved, and counted, before a body is read, on every path that is not declared public here."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mainstay.control.access.door import prove
+from mainstay.edge.server.rate_limits import admit
 
 # What anyone may read. A route that is added later needs a key until it is added here too.
 PUBLIC_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json"})
@@ -21,7 +22,8 @@ class RequireKey:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http" and not is_public(scope["path"]):
-            await prove(Request(scope))
+            request = Request(scope)
+            await admit(request, await prove(request))
         await self._app(scope, receive, send)
 
 

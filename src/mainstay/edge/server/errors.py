@@ -28,7 +28,7 @@ STATUSES: Final[dict[Kind, tuple[int, str]]] = {
 
 def install_error_handlers(app: FastAPI) -> None:
     """Teach the app to answer every error in the one shape."""
-    app.add_exception_handler(MainstayError, _known)
+    app.add_exception_handler(MainstayError, known)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
 
@@ -36,13 +36,14 @@ def install_error_handlers(app: FastAPI) -> None:
 async def answer_to(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that no route raised: what the edge refuses before one is chosen, or what nobody foresaw."""
     if isinstance(error, MainstayError):
-        return await _known(request, error)
+        return await known(request, error)
     if isinstance(error, HTTPException):
         return await _refused(request, error)
     return await _unexpected(request, error)
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def known(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of ours by its kind; a denial is audited."""
     assert isinstance(error, MainstayError)  # noqa: S101  (narrows what the table of handlers promises)
     status, kind = STATUSES[error.kind]
     caller: Caller | None = getattr(request.state, "caller", None)

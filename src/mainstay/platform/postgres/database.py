@@ -28,6 +28,8 @@ _NO_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Timeou
 _CONNECTION_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 # What may go well when it is tried again: a deadline ran out, or two transactions waited for each other.
 _GAVE_WAY = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TimeoutError)
+# What the database cannot do just now: it became a replica, or has no room, memory or connection left.
+_CANNOT = (asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesError)
 # NUL, which PostgreSQL keeps in no text, as its text types and as its JSON say it.
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 # The scope is a parameter: whatever stands in a statement's text, every session of the role can read.
@@ -130,8 +132,11 @@ class Database:
             yield KeyholeTx(connection)
 
     @asynccontextmanager
-    async def lookup(self) -> AsyncGenerator[KeyholeTx]:
-        """Lend a connection for one statement over the schema `keyhole`, which is a transaction by itself."""
+    async def keyhole_statements(self) -> AsyncGenerator[KeyholeTx]:
+        """Open the keyhole without BEGIN: each statement is a transaction of its own, in one round trip.
+
+        For one that locks what other processes wait for: its locks end with it, whatever becomes of this process.
+        """
         async with self._transaction("keyhole", None) as connection:
             yield KeyholeTx(connection)
 
@@ -182,6 +187,8 @@ class Database:
             raise Unavailable(f"The connection to the database was lost: {lost}") from lost
         except _GAVE_WAY as late:
             raise Unavailable(f"The database took too long ({type(late).__name__}); try again.") from late
+        except _CANNOT as unable:
+            raise Unavailable(f"The database cannot do this now ({unable}); try again.") from unable
         except asyncpg.DataError as error:
             if not _is_unstorable(error):
                 raise

@@ -11,3 +11,5 @@ MODEL_SECONDS = Histogram(
 )
 # Apart from generation, so that a slow answer says which of the two was slow.
 RETRIEVAL_SECONDS = Histogram("mainstay_retrieval_seconds", "Time of a search in the database.", buckets=_SECONDS)
+# By which limit: that of a tenant, key, principal or address, or of everyone without a key.
+REQUESTS_REFUSED = Counter("mainstay_requests_refused", "Requests over a limit, by whose it is.", ["subject", "window"])

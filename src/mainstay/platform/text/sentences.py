@@ -117,7 +117,9 @@ def _line_kind(body: str) -> UnitKind:
         return "heading"
     if body.startswith("|") or " | " in body or "\t" in body or _TABLE_RULE.fullmatch(body):
         return "row"
-    return "row" if _PRINTED_ROW.search(body) and not _STOP.search(body[-2:]) else "sentence"
+    # The pattern reads a long line from each of its letters on; most lines end otherwise than a row of figures.
+    may_be_row = body[-1].isdecimal() or body[-1] in ")%"
+    return "row" if may_be_row and _PRINTED_ROW.search(body) and not _STOP.search(body[-2:]) else "sentence"
 
 
 def _names_columns(line: _Line, following: str) -> bool:

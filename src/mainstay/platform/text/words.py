@@ -6,6 +6,7 @@ separates right sentences from the rest as well as Snowball stems do (AUC within
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -72,6 +73,20 @@ def content_words(text: str) -> tuple[Word, ...]:
             if key is not None:
                 words.append(Word(key, capitalised if raw[0].isupper() and token.start() > 0 else "word"))
     return tuple(words)
+
+
+def without_words(text: str, keys: Collection[str]) -> str:
+    """Return `text` without the words of these `keys`; signs that are written without gaps stay as they are."""
+
+    def kept(token: re.Match[str]) -> str:
+        raw = token.group()
+        return "" if not _IS_CJK.match(raw) and _token_key(raw) in keys else raw
+
+    return " ".join(_TOKEN.sub(kept, unicodedata.normalize("NFKC", text)).split())
+
+
+def _token_key(raw: str) -> str | None:
+    return _GROUP_SEPARATOR.sub("", raw) if raw[0].isdigit() else _key(raw)
 
 
 def _signs(run: str) -> list[Word]:

@@ -88,6 +88,33 @@ async def test_no_passages_are_refused_without_embedding_anything() -> None:
     assert embedder.calls == 0
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["How long does the warranty of the Kestrel 7 last?", "How long does the warranty of the Linnet 9 last?"],
+)
+async def test_other_product_or_number_than_the_documents_have_is_refused(question: str) -> None:
+    assert text_of(await answer(question)) == REFUSAL
+
+
+async def test_question_is_embedded_once_more_without_what_the_passage_lacks() -> None:
+    embedder = WordsEmbedder()
+    request = ChatRequest((), "How long does the warranty of the Linnet 2 last in Norway?", PASSAGES, 500)
+    events = [event async for event in Extractive(embedder).stream(request)]
+    assert embedder.calls == 2
+    assert embedder.texts[-1] == "How does the warranty of the Linnet 2 in ?"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].input_tokens == sum(len(text.split()) for text in embedder.texts)
+
+
+async def test_same_in_other_words_is_not_quoted_again() -> None:
+    said = "The mast of the Plover is made of steel and zinc."
+    twice = Passage(1, "mast.md", (), f"{said} Of zinc and steel the mast of the Plover is made.")
+    more = Passage(1, "mast.md", (), f"{said} The mast of the Plover is made in Norway by Bergen.")
+    question = "What is the mast of the Plover made of?"
+    assert quoted(await answer(question, (twice,)), (twice,)) == [said]
+    assert len(quoted(await answer(question, (more,)), (more,))) == 2
+
+
 async def test_one_call_embeds_the_question_and_few_sentences() -> None:
     long = Passage(1, "long.md", (), " ".join(f"The warranty of station {n} lasts {n} years." for n in range(300)))
     embedder = WordsEmbedder()
