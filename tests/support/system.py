@@ -18,7 +18,9 @@ from mainstay.control.access import service as access
 from mainstay.control.access.models import Role
 from mainstay.control.limits import service as limits
 from mainstay.control.tenants import service as tenants
-from mainstay.edge.server.app import create_app
+from mainstay.edge.server.app import create_app, limits_of
+from mainstay.edge.server.limits import EdgeLimits
+from mainstay.edge.server.serving import make_server
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, Scope
 from tests.support.database import SCOPE_KEY, DatabaseUrls
@@ -100,7 +102,12 @@ class TestSystem:
 
 @asynccontextmanager
 async def running_system(
-    urls: DatabaseUrls, owner: Database, models: Path, home: Path, environment: Mapping[str, object] | None = None
+    urls: DatabaseUrls,
+    owner: Database,
+    models: Path,
+    home: Path,
+    environment: Mapping[str, object] | None = None,
+    limits: EdgeLimits | None = None,
 ) -> AsyncGenerator[TestSystem]:
     """Run server and worker until the block ends."""
     (home / "models").symlink_to(models)
@@ -110,10 +117,8 @@ async def running_system(
         MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex(),
         **(environment or {}),
     )  # type: ignore[arg-type]
-    config = uvicorn.Config(
-        create_app(settings, open_server), host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on"
-    )
-    server = uvicorn.Server(config)
+    limits = limits or limits_of(settings)
+    server = make_server(create_app(settings, open_server, limits), host="127.0.0.1", port=0, limits=limits)
     # The signals of the test run are not the server's.
     serving = asyncio.create_task(server._serve(None))
     stop = asyncio.Event()

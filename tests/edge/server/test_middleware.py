@@ -12,7 +12,9 @@ from mainstay.config import Settings
 from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
+from tests.support.edge import make_key
 from tests.support.system import TestSystem
+from tests.support.tenants import TestTenant
 
 router = APIRouter()
 
@@ -23,7 +25,9 @@ async def fail() -> None:
 
 
 @pytest.fixture
-async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
+async def failing_app(
+    database: Database, owner_database: Database, tenant: TestTenant
+) -> AsyncGenerator[httpx2.AsyncClient]:
     """An app with one route, which fails."""
 
     @asynccontextmanager
@@ -31,7 +35,8 @@ async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
         yield ServerSystem(database, [router], {}, Admission(database))
 
     app = create_app(Settings(), opened)
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    headers = {"authorization": f"Bearer {await make_key(owner_database, tenant)}"}
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test", headers=headers)
     async with app.router.lifespan_context(app), client:
         yield client
 

@@ -1,7 +1,7 @@
 """Text becomes the same terms on both sides of a search, whatever it is written in."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mainstay.knowledge.retrieval import terms as subject
@@ -108,6 +108,7 @@ def test_minor_terms_are_not_expected() -> None:
     assert expected == {"snake": True, "case": True, "snakecas": False}
 
 
+@example(["C\u00ad\u0301"])
 @given(st.lists(st.text(st.sampled_from("ab1C-_.,&@+# \n\u00ad\uff0d\u3000\u00b4\u0301\u00e9\u9ed1"), max_size=8)))
 def test_tokens_hold_the_terms_of_their_clusters(parts: list[str]) -> None:
     text = " the ".join(parts)

@@ -1,4 +1,4 @@
-"""The door as routes use it: proves the key of a request and checks one permission."""
+"""The door as routes use it: proves the key of a request, and checks one permission."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,18 +9,22 @@ from mainstay.control.access import service
 from mainstay.control.access.models import Caller, Permission
 
 
+async def prove(request: Request) -> Caller:
+    """Return who asks; raises InvalidKey. Reads the head of the request alone, so it can come before the body."""
+    caller = await service.authenticate(
+        request.app.state.database, bearer(request), request_id=request.state.request_id
+    )
+    # Kept for the routes, and for the error handler, which audits a denial in the name of whoever was denied.
+    request.state.caller = caller
+    structlog.contextvars.bind_contextvars(tenant_id=str(caller.tenant_id), principal_id=str(caller.principal_id))
+    return caller
+
+
 def permitted(permission: Permission) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a dependency that yields the caller of a request if its role includes `permission`."""
+    """Return a dependency that yields the caller, as it was proved, if its role includes `permission`."""
 
     async def caller(request: Request) -> Caller:
-        proved = await service.authenticate(
-            request.app.state.database, bearer(request), request_id=request.state.request_id
-        )
-        # Kept for the error handler, which audits a denial in the name of whoever was denied.
-        request.state.caller = proved
-        # Limits come above this slice in the order of imports, so the application hands its admission in.
-        await request.app.state.admit(request, proved)
-        structlog.contextvars.bind_contextvars(tenant_id=str(proved.tenant_id), principal_id=str(proved.principal_id))
+        proved: Caller = request.state.caller
         service.require(proved, permission)
         return proved
 

@@ -11,11 +11,11 @@ from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
 from mainstay.control.gateway.errors import UnknownModel
-from mainstay.control.gateway.schemas import EmbeddingsCreate, ModelObject
+from mainstay.control.gateway.schemas import EmbeddingList, EmbeddingsCreate, ModelObject
 from mainstay.control.gateway.service import Gateway
 from mainstay.control.metering import service as metering
 from mainstay.kernel.errors import Invalid
-from mainstay.platform.http import JsonResponse, ListObject
+from mainstay.platform.http import JsonResponse, ListObject, answers
 from mainstay.platform.postgres import Database
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
@@ -35,7 +35,14 @@ class ModelRoutes:
         router.add_api_route("/models", self.list, methods=["GET"], summary="List models")
         # An assistant's name holds a slash.
         router.add_api_route("/models/{model:path}", self.read, methods=["GET"], summary="Read a model")
-        router.add_api_route("/embeddings", self.embed, methods=["POST"], summary="Embed texts", response_model=None)
+        router.add_api_route(
+            "/embeddings",
+            self.embed,
+            methods=["POST"],
+            summary="Embed texts",
+            response_model=None,
+            responses=answers(EmbeddingList),
+        )
         return router
 
     def _models(self) -> list[ModelObject]:

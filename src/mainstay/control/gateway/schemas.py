@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mainstay.platform.http import Exact
+
 INPUTS_MAX = 2048
 
 
@@ -26,3 +28,27 @@ class EmbeddingsCreate(BaseModel):
     model: str
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
+
+
+class EmbeddingObject(Exact):
+    """The vector of one text, as numbers, or as base64 of 32-bit floats where asked."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: Sequence[float] | str
+
+
+class EmbeddingUsage(Exact):
+    """What embedding took."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingList(Exact):
+    """One vector per text, in their order."""
+
+    object: Literal["list"]
+    data: Sequence[EmbeddingObject]
+    model: str
+    usage: EmbeddingUsage

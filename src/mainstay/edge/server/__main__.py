@@ -3,17 +3,15 @@
 import asyncio
 import sys
 
-import uvicorn
-
 from mainstay.bootstrap import open_server
 from mainstay.config import load_settings
-from mainstay.edge.server.app import create_app
+from mainstay.edge.server.app import create_app, limits_of
+from mainstay.edge.server.serving import make_server
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.platform.telemetry import configure_logging
 
 EXIT_UNSAFE = 3
-GRACEFUL_SHUTDOWN_S = 20
 
 
 def main() -> int:
@@ -29,16 +27,9 @@ def main() -> int:
     except MainstayError as error:
         print(error.message, file=sys.stderr)
         return EXIT_UNSAFE
-    config = uvicorn.Config(
-        create_app(settings, open_server),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
-    )
-    server = uvicorn.Server(config)
+    limits = limits_of(settings)
+    app = create_app(settings, open_server, limits)
+    server = make_server(app, host=settings.host, port=settings.port, limits=limits)
     server.run()
     return 0 if server.started else 1
 

@@ -11,24 +11,28 @@ from starlette.responses import FileResponse, Response
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.edge.server.authentication import RequireKey
+from mainstay.edge.server.bodies import ProvedBodies
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
+from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.middleware import RequestContext
-from mainstay.edge.server.rate_limits import RequestLimits, admit
+from mainstay.edge.server.openapi import install_openapi
+from mainstay.edge.server.rate_limits import RequestLimits
 
 PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
 
 
-def create_app(settings: Settings, open_system: Opener) -> FastAPI:
+def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | None = None) -> FastAPI:
     """Return the application; its objects are opened when it starts and closed when it stops."""
+    limits = limits or limits_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with open_system(settings) as system:
             app.state.database = system.database
             app.state.admission = system.admission
-            app.state.admit = admit
             for router in system.routers:
                 app.include_router(router)
             app.include_router(HealthRoutes(system.checks).router())
@@ -42,13 +46,22 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # A path with a slash too many is no other path.
+        redirect_slashes=False,
     )
     install_error_handlers(app)
+    install_openapi(app)
+    # The last one added is the first one passed: the key is proved before a body is read.
+    app.add_middleware(ProvedBodies, limits=limits)
+    app.add_middleware(RequireKey)
     app.add_middleware(RequestLimits)
-    app.add_middleware(
-        RequestContext, body_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max
-    )
+    app.add_middleware(RequestContext, limits=limits)
     return app
+
+
+def limits_of(settings: Settings) -> EdgeLimits:
+    """Return the limits with what the environment says."""
+    return EdgeLimits(json_bytes_max=settings.request_bytes_max, upload_bytes_max=settings.upload_bytes_max)
 
 
 class _PageFiles(StaticFiles):

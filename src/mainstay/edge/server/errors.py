@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
+from mainstay.edge.server.refusals import RETRY_AFTER_S, Refused, error_body
 from mainstay.kernel.errors import Kind, MainstayError
 
 log = structlog.get_logger(__name__)
@@ -23,19 +24,22 @@ STATUSES: Final[dict[Kind, tuple[int, str]]] = {
     "exhausted": (429, "rate_limit_error"),
     "unavailable": (503, "service_unavailable_error"),
 }
-RETRY_AFTER_S = "2"
-
-
-def error_body(message: str, kind: str, *, param: str | None = None, code: str | None = None) -> dict[str, object]:
-    """Return the body OpenAI's clients read: `error` with message, type, param and code."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Teach the app to answer every error in the one shape."""
     app.add_exception_handler(MainstayError, known)
     app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, refused_by_http)
+    app.add_exception_handler(HTTPException, _refused)
+
+
+async def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that no route raised: what the edge refuses before one is chosen, or what nobody foresaw."""
+    if isinstance(error, MainstayError):
+        return await known(request, error)
+    if isinstance(error, HTTPException):
+        return await _refused(request, error)
+    return await _unexpected(request, error)
 
 
 async def known(request: Request, error: Exception) -> JSONResponse:
@@ -67,21 +71,21 @@ async def _unreadable(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def refused_by_http(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework refuses: an unknown route or method, a body that is too large or cannot be read."""
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the edge or the framework refuses: an unknown route or method, a body that is not taken."""
     assert isinstance(error, HTTPException)  # noqa: S101  (as above)
-    message = str(error.detail)
-    if error.status_code == 404:
-        message = f"There is no route {request.method} {request.url.path}."
-    return JSONResponse(
-        error_body(message, "invalid_request_error", code=getattr(error, "code", "http_error")),
-        status_code=error.status_code,
-        headers=dict(error.headers) if error.headers else None,
-    )
+    if isinstance(error, Refused):
+        body = error.body
+    else:
+        # Not `request.url`, which cannot be read where the header Host is no host.
+        unknown = f"There is no route {request.method} {request.scope['path']}."
+        message = unknown if error.status_code == 404 else str(error.detail)
+        body = error_body(message, "invalid_request_error", code="http_error")
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
-async def unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Answer what nobody foresaw; the log tells what it was, under the id that the client is given."""
-    log.error("request_failed", error=type(error).__name__, path=request.url.path, exc_info=error)
+    log.error("request_failed", error=type(error).__name__, path=request.scope["path"], exc_info=error)
     message = f"Something failed here; the request id is {request.state.request_id}."
     return JSONResponse(error_body(message, "server_error", code="internal"), status_code=500)

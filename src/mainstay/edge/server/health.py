@@ -1,14 +1,23 @@
 """Whether this process lives, whether it can serve, and its metrics."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mainstay.kernel.errors import MainstayError
+from mainstay.platform.http import Exact, answers
 
 Check = Callable[[], Awaitable[None]]
+
+
+class Readiness(Exact):
+    """Whether traffic may come, and by name what it still waits for."""
+
+    status: Literal["ready", "not ready"]
+    missing: Mapping[str, str] = {}
 
 
 class HealthRoutes:
@@ -21,8 +30,17 @@ class HealthRoutes:
         """Return the routes to be mounted."""
         router = APIRouter(tags=["health"])
         router.add_api_route("/healthz", self.alive, methods=["GET"], summary="Liveness")
-        router.add_api_route("/readyz", self.ready, methods=["GET"], summary="Readiness", response_model=None)
-        router.add_api_route("/metrics", self.metrics, methods=["GET"], summary="Metrics", response_model=None)
+        router.add_api_route(
+            "/readyz",
+            self.ready,
+            methods=["GET"],
+            summary="Readiness",
+            response_model=None,
+            responses={**answers(Readiness), 503: {"model": Readiness, "description": "What is missing."}},
+        )
+        router.add_api_route(
+            "/metrics", self.metrics, methods=["GET"], summary="Metrics", response_class=PlainTextResponse
+        )
         return router
 
     async def alive(self) -> dict[str, str]:

@@ -1,17 +1,23 @@
-"""What every request passes: an id, a limit on its body, a log line, metrics, and headers that keep a browser safe."""
+"""What every request passes: an id, limits, a log line, metrics, and headers that keep a browser safe."""
 
+import asyncio
 import re
 import time
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mainstay.edge.server.errors import refused_by_http, unexpected
+from mainstay.edge.server.authentication import is_public
+from mainstay.edge.server.bodies import UPLOAD_PATHS
+from mainstay.edge.server.errors import answer_to
+from mainstay.edge.server.limits import EdgeLimits
+from mainstay.edge.server.receipt import BodyReceipt, has_body
+from mainstay.edge.server.refusals import Refused
 from mainstay.kernel.ids import new_id
 from mainstay.platform.telemetry import bind_request
 
@@ -33,26 +39,12 @@ _SAFE_HEADERS = {
 }
 
 
-class BodyTooLarge(HTTPException):
-    """More bytes came than the route takes.
-
-    An HTTPException, because FastAPI makes a plain 400 of whatever else is raised while it reads a body.
-    """
-
-    code = "body_too_large"
-
-    def __init__(self, bytes_max: int) -> None:
-        super().__init__(413, f"The body has more than the {bytes_max} bytes that are taken here; send less.")
-
-
 class RequestContext:
-    """Gives each request its id and tells of its end."""
+    """Gives each request its id and its limits, and tells of its end."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int, upload_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, limits: EdgeLimits) -> None:
         self._app = app
-        self._body_bytes_max = body_bytes_max
-        # A multipart body carries boundaries and fields besides the file.
-        self._upload_bytes_max = upload_bytes_max + 64 * 1024
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -62,59 +54,78 @@ class RequestContext:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _GIVEN_ID.fullmatch(given) else f"req_{new_id().hex}"
-        scope.setdefault("state", {})["request_id"] = request_id
-        limit = self._upload_bytes_max if scope["path"] == "/v1/files" else self._body_bytes_max
-        exchange = _Exchange(scope, receive, send, request_id, limit)
+        receipt = _receipt(scope, headers, receive, self._limits)
+        scope.setdefault("state", {}).update(request_id=request_id, receipt=receipt)
         with bind_request(request_id=request_id):
-            await exchange.run(self._app, headers)
+            await _Exchange(scope, send, request_id, receipt, self._limits).run(self._app, headers)
+
+
+def _receipt(scope: Scope, headers: Headers, receive: Receive, limits: EdgeLimits) -> BodyReceipt:
+    if scope["path"] in UPLOAD_PATHS:
+        bytes_max, timeout_s = limits.multipart_bytes_max, limits.request_timeout_s
+    else:
+        bytes_max = limits.public_bytes_max if is_public(scope["path"]) else limits.json_bytes_max
+        timeout_s = limits.body_timeout_s
+    return BodyReceipt(receive, limits, bytes_max=bytes_max, timeout_s=timeout_s, expected=has_body(headers))
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, body_bytes_max: int) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, receipt: BodyReceipt, limits: EdgeLimits) -> None:
         self._scope = scope
-        self._receive = receive
         self._send = send
         self._request_id = request_id
-        self._body_bytes_max = body_bytes_max
-        self._body_bytes = 0
+        self._receipt = receipt
+        self._limits = limits
         self._status = 0
+        self._closing = False
         self._started = time.perf_counter()
 
     async def run(self, app: ASGIApp, headers: Headers) -> None:
-        request = Request(self._scope)
-        declared = headers.get("content-length", "0")
         try:
-            if declared.isdecimal() and int(declared) > self._body_bytes_max:
-                refusal = await refused_by_http(request, BodyTooLarge(self._body_bytes_max))
-                await refusal(self._scope, self.receive, self.send)
-            else:
-                await app(self._scope, self.receive, self.send)
+            await self._in_time(app, headers)
         except Exception as error:
             # Answered here and not further out, so that this response too has its id, its headers and its count.
-            failure = await unexpected(request, error)
+            answer = await answer_to(Request(self._scope), error)
             if self._status:
                 raise
-            await failure(self._scope, self.receive, self.send)
+            await answer(self._scope, self._receipt.receive, self.send)
         finally:
             self._tell()
 
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._body_bytes += len(message.get("body", b""))
-        if self._body_bytes > self._body_bytes_max and self._status == 0:
-            raise BodyTooLarge(self._body_bytes_max)
-        return message
+    async def _in_time(self, app: ASGIApp, headers: Headers) -> None:
+        self._receipt.check_declared(headers)
+        deadline = asyncio.timeout(self._limits.request_timeout_s)
+        try:
+            async with deadline:
+                await app(self._scope, self._receipt.receive, self.send)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            message = f"The request took longer than {self._limits.request_timeout_s:g} s and was ended; try again."
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "request_too_long", message) from error
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            for name, value in _SAFE_HEADERS.items():
-                headers.setdefault(name, value)
+            self._begin(message)
+        elif self._closing and not message.get("more_body", False):
+            # The end of the response closes the connection, so what still comes is taken first.
+            await self._send({**message, "more_body": True})
+            await self._receipt.discard()
+            message = {"type": "http.response.body"}
         await self._send(message)
+
+    def _begin(self, message: Message) -> None:
+        self._status = message["status"]
+        headers = MutableHeaders(scope=message)
+        headers["x-request-id"] = self._request_id
+        for name, value in _SAFE_HEADERS.items():
+            headers.setdefault(name, value)
+        if not self._receipt.ended:
+            # Whatever is left of the body would be taken for the next request.
+            headers["connection"] = "close"
+            self._closing = "content-length" in headers
 
     def _tell(self) -> None:
         route: Any = self._scope.get("route")
@@ -130,4 +141,4 @@ class _Exchange:
             )
 
 
-__all__ = ["REQUESTS", "SECONDS", "BodyTooLarge", "RequestContext"]
+__all__ = ["REQUESTS", "SECONDS", "RequestContext"]

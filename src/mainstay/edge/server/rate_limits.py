@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainstay.control.access.door import bearer
@@ -16,7 +17,7 @@ from mainstay.control.access.models import Caller
 from mainstay.control.limits.admission import Admission
 from mainstay.control.limits.errors import RateLimited
 from mainstay.control.limits.models import Quota, Standing
-from mainstay.edge.server.errors import known
+from mainstay.edge.server.errors import answer_to
 from mainstay.kernel.errors import MainstayError
 
 # Asks nothing and may come from every part of the machine that runs us.
@@ -26,7 +27,7 @@ _PATIENCE_S = 60.0
 
 
 async def admit(request: Request, caller: Caller) -> None:
-    """Count a request whose key was proved; the door calls it, before it looks at permissions."""
+    """Count a request whose key was proved, before its body is read and permissions are looked at."""
     admission: Admission = request.app.state.admission
     try:
         request.state.standing = await admission.admit(bearer(request) or "", caller)
@@ -49,9 +50,12 @@ class RequestLimits:
         admission: Admission = scope["app"].state.admission
         request = Request(scope)
         key = bearer(request)
+        started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 if key is not None and message["status"] == 401:
                     admission.forget(key)
                 standing: Standing | None = scope["state"].get("standing")
@@ -63,13 +67,15 @@ class RequestLimits:
 
         try:
             await admission.arrive(key, request.client.host if request.client else "")
-        except MainstayError as refused:
+            await self._app(scope, receive, send_with_headers)
+        except (MainstayError, HTTPException) as refused:
+            # Answered here, so that what is refused before a route is chosen has the headers too.
+            if started:
+                raise
             if isinstance(refused, RateLimited):
                 scope["state"]["standing"] = refused.standing
-            response = await known(request, refused)
+            response = await answer_to(request, refused)
             await response(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, receive, send_with_headers)
 
 
 def headers_of(standing: Standing) -> Iterator[tuple[str, str]]:

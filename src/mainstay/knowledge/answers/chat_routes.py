@@ -19,10 +19,10 @@ from mainstay.knowledge.answers import wire
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.models import Answer, AnswerEvent, AnswerOptions, Delta, Ended, Question, Started
 from mainstay.knowledge.answers.routes import conversation_of, filters_of, last_answer, store_ids_of
-from mainstay.knowledge.answers.schemas import ChatCompletionCreate
+from mainstay.knowledge.answers.schemas import ChatCompletion, ChatCompletionCreate
 from mainstay.knowledge.answers.wire import Json
 from mainstay.knowledge.assistants.service import PREFIX, Assistants
-from mainstay.platform.http import EventStream, JsonResponse
+from mainstay.platform.http import EventStream, JsonResponse, answers
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
 
@@ -38,7 +38,14 @@ class ChatRoutes:
     def router(self) -> APIRouter:
         """Return the route to be mounted."""
         router = APIRouter(prefix="/v1/chat", tags=["answers"])
-        router.add_api_route("/completions", self.create, methods=["POST"], summary="Chat", response_model=None)
+        router.add_api_route(
+            "/completions",
+            self.create,
+            methods=["POST"],
+            summary="Chat",
+            response_model=None,
+            responses=answers(ChatCompletion, streams=True),
+        )
         return router
 
     async def create(self, caller: Asker, body: ChatCompletionCreate) -> Response:

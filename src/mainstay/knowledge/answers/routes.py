@@ -14,10 +14,16 @@ from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.answers import service, wire
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.models import Answer, AnswerEvent, AnswerOptions, Ended, Question, Turn
-from mainstay.knowledge.answers.schemas import FileSearchTool, InputMessage, ResponseCreate
+from mainstay.knowledge.answers.schemas import (
+    FileSearchTool,
+    InputMessage,
+    ReceiptObject,
+    ResponseCreate,
+    ResponseObject,
+)
 from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.service import Assistants
-from mainstay.platform.http import Deleted, EventStream, JsonResponse
+from mainstay.platform.http import Deleted, EventStream, JsonResponse, answers
 from mainstay.platform.postgres import Database
 
 Asker = Annotated[Caller, Depends(permitted("ask"))]
@@ -34,9 +40,21 @@ class AnswerRoutes:
     def router(self) -> APIRouter:
         """Return the routes to be mounted."""
         router = APIRouter(prefix="/v1", tags=["answers"])
-        router.add_api_route("/responses", self.create, methods=["POST"], summary="Ask", response_model=None)
         router.add_api_route(
-            "/responses/{answer_id}", self.read, methods=["GET"], summary="Read an answer", response_model=None
+            "/responses",
+            self.create,
+            methods=["POST"],
+            summary="Ask",
+            response_model=None,
+            responses=answers(ResponseObject, streams=True),
+        )
+        router.add_api_route(
+            "/responses/{answer_id}",
+            self.read,
+            methods=["GET"],
+            summary="Read an answer",
+            response_model=None,
+            responses=answers(ResponseObject),
         )
         router.add_api_route("/responses/{answer_id}", self.delete, methods=["DELETE"], summary="Delete an answer")
         router.add_api_route(
@@ -45,6 +63,7 @@ class AnswerRoutes:
             methods=["GET"],
             summary="Explain an answer",
             response_model=None,
+            responses=answers(ReceiptObject),
         )
         return router
 

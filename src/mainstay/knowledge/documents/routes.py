@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, UploadFile
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from mainstay.control.access.door import permitted
 from mainstay.control.access.models import Caller, Visibility
@@ -12,7 +12,7 @@ from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service
 from mainstay.knowledge.documents.schemas import FileObject
 from mainstay.platform.blobs import Blobs, blob_key
-from mainstay.platform.http import Deleted, Listing, ListObject
+from mainstay.platform.http import Deleted, Listing, ListObject, answers_bytes
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -34,7 +34,14 @@ class FileRoutes:
         router.add_api_route("", self.list, methods=["GET"], summary="List files")
         router.add_api_route("/{file_id}", self.read, methods=["GET"], summary="Read a file's record")
         router.add_api_route("/{file_id}", self.delete, methods=["DELETE"], summary="Delete a file")
-        router.add_api_route("/{file_id}/content", self.content, methods=["GET"], summary="Read a file's bytes")
+        router.add_api_route(
+            "/{file_id}/content",
+            self.content,
+            methods=["GET"],
+            summary="Read a file's bytes",
+            response_class=StreamingResponse,
+            responses=answers_bytes(),
+        )
         return router
 
     async def upload(
@@ -80,10 +87,14 @@ class FileRoutes:
         """Read an upload's bytes, always as an attachment, so that no browser runs it as a page of ours."""
         async with self._database.read(caller.scope) as tx:
             file = await service.require_file(tx, decode_id("file-", file_id))
-        data = await self._blobs.get(blob_key("uploads", caller.tenant_id, file.id))
-        name = encode_id("file-", file.id)
-        headers = {"content-disposition": f'attachment; filename="{name}"', "content-security-policy": "sandbox"}
-        return Response(data, media_type="application/octet-stream", headers=headers)
+        # In pieces, so that a client that reads slowly, or never, holds one piece of it in memory and not the whole.
+        size, pieces = await self._blobs.open(blob_key("uploads", caller.tenant_id, file.id))
+        headers = {
+            "content-disposition": f'attachment; filename="{encode_id("file-", file.id)}"',
+            "content-security-policy": "sandbox",
+            "content-length": str(size),
+        }
+        return StreamingResponse(pieces, media_type="application/octet-stream", headers=headers)
 
     async def delete(self, caller: Writer, file_id: str) -> Deleted:
         """Delete an upload; documents made from it stay in their stores."""

@@ -17,6 +17,7 @@ from mainstay.knowledge.documents.models import (
     StoredDocument,
     VersionState,
 )
+from mainstay.platform.http import Exact
 
 Key = Annotated[str, Field(max_length=64)]
 # JSON has no infinity, though Python reads one; it would be stored as null and never be read again.
@@ -321,3 +322,19 @@ class StoreFileObject(BaseModel):
             chunk_count=document.chunk_count,
             unchanged=unchanged,
         )
+
+
+class FileText(Exact):
+    """The text of a file."""
+
+    type: Literal["text"]
+    text: str
+
+
+class FileTextPage(Exact):
+    """The text of a file as it was read for searching; there is one page."""
+
+    object: Literal["vector_store.file_content.page"]
+    data: Sequence[FileText]
+    has_more: bool
+    next_page: None

@@ -12,6 +12,7 @@ from mainstay.kernel.ids import OuterId, decode_id, decode_one_of
 from mainstay.knowledge.documents import service, versions
 from mainstay.knowledge.documents.schemas import (
     FileStatus,
+    FileTextPage,
     KnownFilesQuery,
     StoreCreate,
     StoreFileCreate,
@@ -21,7 +22,7 @@ from mainstay.knowledge.documents.schemas import (
     StoreUpdate,
     states_of,
 )
-from mainstay.platform.http import Deleted, JsonResponse, Listing, ListObject
+from mainstay.platform.http import Deleted, JsonResponse, Listing, ListObject, answers
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -52,6 +53,7 @@ class StoreRoutes:
             methods=["GET"],
             summary="Read a file's text",
             response_model=None,
+            responses=answers(FileTextPage),
         )
         router.add_api_route("/{store_id}/known_files", self.find_known, methods=["POST"], summary="Find known files")
         return router

@@ -16,8 +16,8 @@ from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.models import VersionCard
 from mainstay.knowledge.retrieval import service
 from mainstay.knowledge.retrieval.models import Filter, ScoredPassage
-from mainstay.knowledge.retrieval.schemas import SearchCreate
-from mainstay.platform.http import Deleted, JsonResponse
+from mainstay.knowledge.retrieval.schemas import SearchCreate, SearchPage
+from mainstay.platform.http import Deleted, JsonResponse, answers
 from mainstay.platform.postgres import Database
 
 Reader = Annotated[Caller, Depends(permitted("documents.read"))]
@@ -34,7 +34,14 @@ class SearchRoutes:
     def router(self) -> APIRouter:
         """Return the routes to be mounted."""
         router = APIRouter(prefix="/v1/vector_stores/{store_id}", tags=["vector stores"])
-        router.add_api_route("/search", self.search, methods=["POST"], summary="Search", response_model=None)
+        router.add_api_route(
+            "/search",
+            self.search,
+            methods=["POST"],
+            summary="Search",
+            response_model=None,
+            responses=answers(SearchPage),
+        )
         router.add_api_route("/files/{file_id}", self.remove_file, methods=["DELETE"], summary="Remove a file")
         return router
 

@@ -1,9 +1,11 @@
 """Search in OpenAI's shape."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from mainstay.platform.http import Exact
 
 
 class RankingOptions(BaseModel):
@@ -27,3 +29,44 @@ class SearchCreate(BaseModel):
     filters: Mapping[str, Any] | None = None
     ranking_options: RankingOptions | None = None
     rewrite_query: bool = False
+
+
+class SearchText(Exact):
+    """The text of a passage."""
+
+    type: Literal["text"]
+    text: str
+
+
+class SearchResult(Exact):
+    """A passage: where it stands, and how it scored by words, by meaning and by both."""
+
+    file_id: str
+    filename: str
+    score: float
+    attributes: Mapping[str, Any]
+    content: Sequence[SearchText]
+    chunk_id: str
+    document_id: str
+    document_version: int
+    external_id: str
+    page: int | None
+    page_last: int | None
+    heading_path: Sequence[str]
+    start_char: int
+    end_char: int
+    lexical_score: float | None
+    lexical_rank: int | None
+    vector_score: float | None
+    vector_rank: int | None
+
+
+class SearchPage(Exact):
+    """The best passages, best first, and how long finding them took."""
+
+    object: Literal["vector_store.search_results.page"]
+    search_query: Sequence[str]
+    data: Sequence[SearchResult]
+    has_more: bool
+    next_page: None
+    timings_ms: Mapping[str, float]

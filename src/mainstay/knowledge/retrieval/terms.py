@@ -88,7 +88,8 @@ def tokens_of(text: str) -> Mapping[str, int]:
 
     To split a text and look its tokens up takes half of what it takes to find its clusters.
     """
-    normal = text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    # What cannot be seen goes first: an accent behind it is composed with the letter before it.
+    normal = text if text.isascii() else unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
     return Counter(normal.replace("-\n", "-").split())
 
 
@@ -244,10 +245,10 @@ def _split_word(word: str, language: str, major: _Major, minor: _Minor) -> None:
 
 
 def _term(folded: str, language: str) -> str | None:
-    """Return the stem of a word, or None for a function word."""
+    """Return the stem of a word, or None for a function word, and for an accent without a letter."""
     if folded in language_of_word(folded, language).function_words:
         return None
-    return _stem(folded, language)
+    return _stem(folded, language) or None
 
 
 def _stem(folded: str, language: str) -> str:

@@ -1,6 +1,7 @@
 """The object store, through obstore: one API for a folder, S3 and memory."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Literal, Self
 from uuid import UUID
@@ -13,6 +14,7 @@ from mainstay.platform.postgres import outside_transaction
 
 Concern = Literal["uploads"]
 TIMEOUT_S = 60.0
+PIECE_BYTES = 64 * 1024
 
 
 class BlobMissing(MainstayError):
@@ -58,7 +60,22 @@ class Blobs:
                 found = await obstore.get_async(self._store, key)
                 return bytes(await found.bytes_async())
         except FileNotFoundError:
-            raise BlobMissing(f"The object '{key}' is missing from the store; upload the file again.") from None
+            raise _missing(key) from None
+
+    async def open(self, key: str) -> tuple[int, AsyncGenerator[bytes]]:
+        """Return the size of the object under `key`, and its bytes in pieces, one at a time; raises BlobMissing."""
+        outside_transaction("blobs")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                found = await obstore.get_async(self._store, key)
+        except FileNotFoundError:
+            raise _missing(key) from None
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            async for piece in found.stream(min_chunk_size=PIECE_BYTES):
+                yield bytes(piece)
+
+        return found.meta["size"], pieces()
 
     async def delete(self, key: str) -> None:
         """Remove the object under `key`, if it is there."""
@@ -68,3 +85,7 @@ class Blobs:
                 await obstore.delete_async(self._store, key)
             except FileNotFoundError:
                 return
+
+
+def _missing(key: str) -> BlobMissing:
+    return BlobMissing(f"The object '{key}' is missing from the store; upload the file again.")

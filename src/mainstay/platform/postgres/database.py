@@ -11,6 +11,7 @@ import structlog
 
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.platform.postgres.codecs import install_codecs
+from mainstay.platform.postgres.redaction import forget_values
 from mainstay.platform.postgres.scope import Scope, ScopeKey
 from mainstay.platform.postgres.transactions import (
     Connection,
@@ -167,7 +168,8 @@ class Database:
                     yield connection
                     if begin is not None:
                         await connection.execute("COMMIT")
-                except BaseException:
+                except BaseException as error:
+                    forget_values(error)
                     await _roll_back(connection)
                     raise
         finally:

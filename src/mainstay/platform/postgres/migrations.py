@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from mainstay.kernel.errors import MainstayError
+from mainstay.platform.postgres.redaction import forget_values
 from mainstay.platform.postgres.scope import Scope, ScopeKey
 
 # One number for all processes that migrate one database; it means nothing else.
@@ -70,6 +71,7 @@ async def migrate(owner_url: str, files: Sequence[MigrationFile], *, runtime_log
         await _require_roles(connection, runtime_login)
         return await _apply(connection, files)
     except asyncpg.PostgresError as error:
+        forget_values(error)
         raise MigrationFailed(f"A migration failed and was rolled back: {error}") from error
     finally:
         await connection.close(timeout=5)

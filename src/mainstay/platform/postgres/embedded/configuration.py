@@ -30,6 +30,9 @@ _SETTINGS: Mapping[str, str] = {
     "password_encryption": "scram-sha-256",
     # The wheel is built without lz4; stated, so that a build with it does not change what is on disk unasked.
     "default_toast_compression": "pglz",
+    # Neither the row that broke a constraint (DETAIL) nor the statement belongs into a log.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "log_timezone": "UTC",
     "timezone": "UTC",

@@ -1,0 +1,32 @@
+"""Who asks is proved, and counted, before a body is read, on every path that is not declared public here."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mainstay.control.access.door import prove
+from mainstay.edge.server.rate_limits import admit
+
+# What anyone may read. A route that is added later needs a key until it is added here too.
+PUBLIC_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json"})
+PUBLIC_FOLDER: Final = "/page/"
+
+
+class RequireKey:
+    """Refuses a request without a valid key while its body still lies unread with whoever sent it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http" and not is_public(scope["path"]):
+            request = Request(scope)
+            await admit(request, await prove(request))
+        await self._app(scope, receive, send)
+
+
+def is_public(path: str) -> bool:
+    """Return whether a path is open to everyone."""
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER)

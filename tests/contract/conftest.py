@@ -1,0 +1,122 @@
+"""The whole API in this process, as Schemathesis calls it: its own event loop, the real database, a valid key."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from schemathesis import openapi
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.transport import Response
+from schemathesis.generation.case import Case
+from schemathesis.python import asgi
+from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.specs.openapi import checks
+
+from mainstay.bootstrap import open_server
+from mainstay.config import Settings
+from mainstay.edge.server.app import create_app
+from mainstay.platform.postgres import Database
+from tests.support.database import SCOPE_KEY, DatabaseUrls
+from tests.support.edge import make_key
+from tests.support.tenants import make_tenant
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.ignored_auth,
+    checks.unsupported_method,
+    checks.missing_required_header,
+    checks.use_after_free,
+    checks.ensure_resource_availability,
+]
+
+
+@dataclass
+class Contract:
+    """The description of the API as it is served, and what it takes to call it."""
+
+    schema: BaseSchema
+    headers: dict[str, str]
+    # Things that are there, by the name of the parameter that takes their id.
+    ids: dict[str, str] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
+    violations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> int:
+        """Return how many calls were made."""
+        return self.statuses.total()
+
+    def operations(self) -> list[APIOperation]:
+        """Return every operation of the description."""
+        found = [result.ok() for result in self.schema.get_all_operations()]
+        assert len(found) >= 20
+        return found
+
+    def call(self, case: Case) -> Response:
+        """Make one call, count it, and note whatever of the description it breaks; the first of each kind is kept."""
+        headers = dict(self.headers)
+        response = case.call(headers=headers)
+        self.statuses[response.status_code] += 1
+        try:
+            case.validate_response(response, CHECKS, headers=headers, transport_kwargs={"headers": headers})
+        except FailureGroup as failed:
+            self.broken += 1
+            for failure in failed.exceptions:
+                kind = f"{case.operation.label}: {getattr(failure, 'title', type(failure).__name__)}"
+                self.violations.setdefault(kind, f"{response.status_code} {failure}\n{case.as_curl_command()}"[:2000])
+        return response
+
+
+@pytest.fixture
+async def contract(
+    database_urls: DatabaseUrls,
+    owner_database: Database,
+    models_folder: Path,
+    tmp_path: Path,
+) -> Contract:
+    key = await make_key(owner_database, await make_tenant(owner_database), "owner")
+    (tmp_path / "models").symlink_to(models_folder)
+    settings = Settings(
+        MAINSTAY_HOME=tmp_path,
+        MAINSTAY_APP_DATABASE_URL=database_urls.app,
+        MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex(),
+    )  # type: ignore[arg-type]
+    app = create_app(settings, open_server)
+    headers = {"Authorization": f"Bearer {key}"}
+    return Contract(openapi.from_asgi("/openapi.json", app), headers, ids=_made(asgi.get_client(app), headers))
+
+
+def _made(client: asgi.ASGIClient, headers: dict[str, str]) -> dict[str, str]:
+    """Make one thing of each kind and return their ids."""
+    with client:
+        while client.get("/readyz").status_code != 200:
+            time.sleep(0.05)
+
+        def make(path: str, **given: Any) -> str:
+            response = client.post(path, headers=headers, **given)
+            assert response.status_code == 200, response.text
+            return response.json()["id"]
+
+        file_id = make("/v1/files", files={"file": ("a.txt", b"The ferry sails at noon.")})
+        store_id = make("/v1/vector_stores", json={"name": "contract", "file_ids": [file_id]})
+        tools = [{"type": "file_search", "vector_store_ids": [store_id]}]
+        answer_id = make("/v1/responses", json={"input": "When does the ferry sail?", "tools": tools})
+        batch_id = make(f"/v1/vector_stores/{store_id}/file_batches", json={"file_ids": [file_id]})
+        things = {"file_id": file_id, "store_id": store_id, "batch_id": batch_id, "answer_id": answer_id}
+        return {**things, "model": "assistant/default"}
+
+
+@pytest.fixture(autouse=True)
+def lifespans() -> Iterator[None]:
+    yield
+    asgi.shutdown_lifespans()
