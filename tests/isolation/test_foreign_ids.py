@@ -28,6 +28,9 @@ class Things:
     answer_id: str
     conversation_id: str
     request_id: str
+    principal_id: str
+    group_id: str
+    key_id: str
 
     def unknown(self) -> "Things":
         """Return ids of the same form that nobody has."""
@@ -39,6 +42,9 @@ class Things:
             f"resp_{UNKNOWN}",
             f"conv_{UNKNOWN}",
             "req_unknown",
+            f"usr_{UNKNOWN}",
+            f"grp_{UNKNOWN}",
+            f"key_{UNKNOWN}",
         )
 
 
@@ -51,6 +57,10 @@ def _search_tool(things: Things) -> list[dict[str, Any]]:
 
 def _ask(things: Things, **fields: object) -> dict[str, Any]:
     return {"json": {"input": f"What is the code of {things.canary}?", **fields}}
+
+
+def _audience(things: Things, **fields: object) -> dict[str, Any]:
+    return {"principal_ids": [things.principal_id], "group_ids": [things.group_id], **fields}
 
 
 # Operations that name a thing: path and options for `things`; the owner's response holds the canary.
@@ -96,6 +106,37 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
     "GET /v1/answers/{answer_id}/receipt": [lambda t: (f"/v1/answers/{t.answer_id}/receipt", {})],
     "GET /v1/usage": [lambda t: ("/v1/usage", {"params": {"request_id": t.request_id}})],
     "GET /v1/audit": [lambda t: ("/v1/audit", {"params": {"request_id": t.request_id}})],
+    "GET /v1/vector_stores/{store_id}/audience": [lambda t: (f"/v1/vector_stores/{t.store_id}/audience", {})],
+    "PUT /v1/vector_stores/{store_id}/audience": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/audience", {"json": _audience(t, visibility="private")})
+    ],
+    "GET /v1/vector_stores/{store_id}/files/{file_id}/audience": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/audience", {})
+    ],
+    "PUT /v1/vector_stores/{store_id}/files/{file_id}/audience": [
+        lambda t: (
+            f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/audience",
+            {"json": _audience(t, restricted=True)},
+        )
+    ],
+    "GET /v1/principals": [lambda t: ("/v1/principals", {"params": {"after": t.principal_id}})],
+    "GET /v1/principals/{principal_id}": [lambda t: (f"/v1/principals/{t.principal_id}", {})],
+    "POST /v1/principals/{principal_id}": [
+        lambda t: (f"/v1/principals/{t.principal_id}", {"json": {"role": "reviewer"}})
+    ],
+    "POST /v1/keys": [lambda t: ("/v1/keys", {"json": {"name": t.canary, "principal_id": t.principal_id}})],
+    "GET /v1/keys": [lambda t: ("/v1/keys", {"params": {"principal_id": t.principal_id}})],
+    "GET /v1/groups": [lambda t: ("/v1/groups", {"params": {"after": t.group_id}})],
+    "GET /v1/groups/{group_id}": [lambda t: (f"/v1/groups/{t.group_id}", {})],
+    "GET /v1/groups/{group_id}/members": [lambda t: (f"/v1/groups/{t.group_id}/members", {})],
+    "POST /v1/groups/{group_id}/members": [
+        lambda t: (f"/v1/groups/{t.group_id}/members", {"json": {"principal_id": t.principal_id}})
+    ],
+    "DELETE /v1/groups/{group_id}/members/{principal_id}": [
+        lambda t: (f"/v1/groups/{t.group_id}/members/{t.principal_id}", {})
+    ],
+    "DELETE /v1/groups/{group_id}": [lambda t: (f"/v1/groups/{t.group_id}", {})],
+    "DELETE /v1/keys/{key_id}": [lambda t: (f"/v1/keys/{t.key_id}", {})],
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {})
     ],
@@ -105,6 +146,8 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
 # Operations that name nothing of a tenant.
 NAMELESS = {
     "POST /v1/files",
+    "POST /v1/principals",
+    "POST /v1/groups",
     "GET /v1/models",
     "GET /v1/models/{model}",
     "POST /v1/embeddings",
@@ -113,7 +156,19 @@ NAMELESS = {
     "GET /metrics",
 }
 # Lists answer a stranger with an empty page, as they answer an id that nobody has.
-LISTS = {"GET /v1/files", "GET /v1/vector_stores", "GET /v1/usage", "GET /v1/audit"}
+LISTS = {
+    "GET /v1/files",
+    "GET /v1/vector_stores",
+    "GET /v1/usage",
+    "GET /v1/audit",
+    "GET /v1/keys",
+}
+# These list the stranger's own from the moment in the cursor; they hold nothing of the owner's.
+OWN_LISTS = {"GET /v1/principals", "GET /v1/groups"}
+# What only owners and admins may do.
+FOR_ADMINS = {"GET /v1/audit", *(name for name in NAMING if name.split("/")[2] in ("principals", "keys", "groups"))}
+# What a customer may not do even with what is its own.
+FOR_STAFF = FOR_ADMINS | {name for name in NAMING if name.endswith("/audience")}
 # What these answer their owner has no room for the canary; that they did it is enough.
 WITHOUT_CANARY = {
     "GET /v1/usage",
@@ -122,7 +177,18 @@ WITHOUT_CANARY = {
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}",
     "DELETE /v1/files/{file_id}",
     "DELETE /v1/vector_stores/{store_id}",
+    *(name for name in NAMING if name.endswith("/audience") or name.startswith("DELETE")),
 }
+
+
+async def _members(member: Member, canary: str) -> tuple[str, str, str]:
+    """Return a principal, a group it is in, and a key of it."""
+    body = {"name": canary, "role": "customer"}
+    principal = (await member.call("POST", "/v1/principals", json=body))["id"]
+    group = (await member.call("POST", "/v1/groups", json={"name": f"{canary} {secrets.token_hex(4)}"}))["id"]
+    await member.call("POST", f"/v1/groups/{group}/members", json={"principal_id": principal})
+    key = await member.call("POST", "/v1/keys", json={"name": canary, "principal_id": principal})
+    return principal, group, key["id"]
 
 
 async def _things(member: Member, *, beside: bool) -> Things:
@@ -136,13 +202,20 @@ async def _things(member: Member, *, beside: bool) -> Things:
     store_id = await member.make_store(name)
     added = await member.add(f"{canary}.txt", f"The code of {canary} is {canary}-secret.", store_id=store_id)
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
-    return Things(canary, added["id"], store_id, name, answer["id"], answer["conversation"]["id"], answer["request_id"])
+    principal, group, key = "usr_none", "grp_none", "key_none"
+    if member.role == "owner":
+        for _ in range(1 + beside):
+            principal, group, key = await _members(member, canary)
+    conversation_id, request_id = answer["conversation"]["id"], answer["request_id"]
+    named = (added["id"], store_id, name, answer["id"], conversation_id, request_id)
+    return Things(canary, *named, principal, group, key)
 
 
 def _comparable(response: httpx2.Response, things: Things) -> tuple[int, str]:
     """Return status and body with the ids that were asked for blotted out."""
     body = response.text
-    for value in (things.file_id, things.store_id, things.store_name, things.answer_id, things.conversation_id):
+    ids = (things.file_id, things.store_id, things.answer_id, things.conversation_id)
+    for value in (*ids, things.store_name, things.principal_id, things.group_id, things.key_id):
         body = body.replace(value, "ID")
     return response.status_code, body
 
@@ -165,10 +238,11 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
         foreign = await stranger.http.request(method, path, **options)
         nobody_path, nobody_options = call(unknown)
         nobody = await stranger.http.request(method, nobody_path, **nobody_options)
-        assert _comparable(foreign, things) == _comparable(nobody, unknown)
+        assert operation in OWN_LISTS or _comparable(foreign, things) == _comparable(nobody, unknown)
+        assert operation not in OWN_LISTS or things.canary not in foreign.text
         # What the stranger typed himself may come back to him; what the owner wrote may not.
         assert f"{things.canary}-secret" not in foreign.text
-        assert foreign.status_code == (200 if operation in LISTS else 404)
+        assert foreign.status_code == (200 if operation in LISTS | OWN_LISTS else 404)
         own = await owner.http.request(method, path, **options)
         assert own.status_code == 200, own.text
         assert operation in WITHOUT_CANARY or things.canary in own.text
@@ -178,7 +252,7 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
 async def test_customer_cannot_reach_what_another_customer_owns(system: TestSystem, operation: str) -> None:
     admin = await system.member("owner")
     owner, other = await system.member("customer", of=admin), await system.member("customer", of=admin)
-    if operation == "GET /v1/audit":
+    if operation in FOR_STAFF:
         return await _denied(other, operation)
     things = await _things(owner, beside=True)
     method = operation.split(maxsplit=1)[0]
@@ -195,7 +269,7 @@ async def test_customer_cannot_reach_what_another_customer_owns(system: TestSyst
 
 
 async def _denied(member: Member, operation: str) -> None:
-    method, path = operation.split()
+    method, path = operation.replace("{", "").replace("}", "").split()
     refused = await member.http.request(method, path)
     assert refused.status_code == 403
     assert refused.json()["error"]["code"] == "permission_denied"

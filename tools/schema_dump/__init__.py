@@ -20,14 +20,15 @@ async def schema_sql(connection: asyncpg.Connection) -> str:
     async with connection.transaction():
         # Names print qualified.
         await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-        # Functions of mainstay are what tables and policies call; those of the keyhole read tables.
+        # What tables call comes before them, what reads tables after them, and policies call both.
         blocks = [
             *await _blocks(connection, "schemas", schemas=list(SCHEMAS)),
-            *await _blocks(connection, "functions", schema="mainstay"),
+            *await _blocks(connection, "functions", schema="mainstay", reading=False),
             *await _blocks(connection, "tables", schemas=list(SCHEMAS)),
             *await _blocks(connection, "foreign_keys", schemas=list(SCHEMAS)),
+            *await _blocks(connection, "functions", schema="mainstay", reading=True),
             *await _blocks(connection, "protections", schemas=list(SCHEMAS)),
-            *await _blocks(connection, "functions", schema="keyhole"),
+            *await _blocks(connection, "functions", schema="keyhole", reading=None),
         ]
     return "\n\n".join([_HEAD, *blocks]).replace("\n\n\n", "\n\n") + "\n"
 

@@ -5,13 +5,15 @@ A key reads `ms_<prefix of 12>_<secret of 43>`: the prefix finds it, and its SHA
 
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
 from mainstay.control.access import store
 from mainstay.control.access.errors import InvalidKey, PermissionDenied
-from mainstay.control.access.models import PERMISSIONS, ROLES, Caller, IssuedKey, Permission, Role
+from mainstay.control.access.models import ROLES, Caller, IssuedKey, PrincipalKind
+from mainstay.control.access.operations import DECLARED, Permission, Role
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, WriteTx
@@ -37,37 +39,74 @@ async def authenticate(database: Database, key: str | None, *, request_id: str) 
     return caller
 
 
+def authorise(caller: Caller, operation: str) -> None:
+    """Raise PermissionDenied unless the caller may do `operation`, and KeyError for one that is not declared."""
+    require(caller, DECLARED.operations[operation].permission)
+
+
 def require(caller: Caller, permission: Permission) -> None:
-    """Raise PermissionDenied unless the caller's role includes `permission`."""
-    if permission not in PERMISSIONS[caller.role]:
-        roles = ", ".join(role for role in ROLES if permission in PERMISSIONS[role])
-        raise PermissionDenied(f"The role '{caller.role}' may not do this ({permission}); it needs one of: {roles}.")
+    """Raise PermissionDenied unless both the caller's role and its key include `permission`."""
+    if permission in caller.permissions:
+        return
+    if permission in DECLARED.permissions[caller.role]:
+        raise PermissionDenied(f"This key has not the scope '{permission}': use another key of yours that has it.")
+    roles = ", ".join(DECLARED.roles_with(permission))
+    raise PermissionDenied(f"The role '{caller.role}' may not do this ({permission}); it needs one of: {roles}.")
+
+
+async def create_principal(tx: WriteTx, *, name: str, role: Role, kind: PrincipalKind) -> UUID:
+    """Add a principal to the tenant of the scope and return its id."""
+    if role not in ROLES:
+        raise Invalid(f"'{role}' is no role: choose one of {', '.join(ROLES)}.", param="role")
+    _check_name(name)
+    principal_id = new_id()
+    await store.insert_principal(tx, principal_id=principal_id, name=name, role=role, kind=kind)
+    return principal_id
 
 
 async def issue_key(
-    tx: WriteTx, *, role: Role, name: str, holder_id: UUID | None = None, expires_in_days: int | None = None
+    tx: WriteTx,
+    *,
+    role: Role,
+    name: str,
+    holder_id: UUID | None = None,
+    scopes: Sequence[Permission] | None = None,
+    expires_in_days: int | None = None,
 ) -> IssuedKey:
-    """Make a key for the principal `holder_id`, or for a new one called `name`; its secret is returned this once."""
-    if role not in ROLES:
-        raise Invalid(f"'{role}' is no role: choose one of {', '.join(ROLES)}.", param="role")
-    if not 1 <= len(name) <= PRINCIPAL_NAME_MAX:
-        raise Invalid(f"A name has 1 to {PRINCIPAL_NAME_MAX} characters, not {len(name)}.", param="name")
+    """Make a key for the principal `holder_id`, or for a new one called `name`; its secret is returned this once.
+
+    `role` is that of the holder. With `scopes` the key can do only what both they and the role include.
+    """
+    _check_name(name)
     if expires_in_days is not None and not 1 <= expires_in_days <= KEY_LIFETIME_MAX_DAYS:
         raise Invalid(f"A key lives 1 to {KEY_LIFETIME_MAX_DAYS} days, not {expires_in_days}.", param="expires_in_days")
+    beyond = sorted(set(scopes or ()) - DECLARED.permissions[role])
+    if beyond or (scopes is not None and not scopes):
+        raise Invalid(
+            f"The role '{role}' does not include {', '.join(beyond)}."
+            if beyond
+            else "A key without scopes can nothing.",
+            param="scopes",
+        )
     if holder_id is None:
-        holder_id = new_id()
-        await store.insert_principal(tx, principal_id=holder_id, name=name, role=role)
+        kind: PrincipalKind = "service_account" if role == "service" else "user"
+        holder_id = await create_principal(tx, name=name, role=role, kind=kind)
     prefix = secrets.token_hex(6)
     secret = f"ms_{prefix}_{secrets.token_urlsafe(32)}"
-    key_id = new_id()
-    expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
-    await store.insert_key(
-        tx,
-        key_id=key_id,
-        holder_id=holder_id,
-        prefix=prefix,
-        secret_sha256=sha256(secret.encode()).digest(),
+    key = IssuedKey(
+        id=new_id(),
+        principal_id=holder_id,
         role=role,
-        expires_at=expires_at,
+        name=name,
+        scopes=None if scopes is None else tuple(sorted(set(scopes))),
+        prefix=prefix,
+        secret=secret,
+        expires_at=datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None,
     )
-    return IssuedKey(key_id, holder_id, role, prefix, secret, expires_at)
+    await store.insert_key(tx, key, secret_sha256=sha256(secret.encode()).digest())
+    return key
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= PRINCIPAL_NAME_MAX:
+        raise Invalid(f"A name has 1 to {PRINCIPAL_NAME_MAX} characters, not {len(name)}.", param="name")

@@ -14,6 +14,7 @@ from mainstay.config import Settings
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.middleware import RequestContext
+from mainstay.edge.server.operations import require_declared
 
 PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
@@ -31,6 +32,7 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
             app.include_router(HealthRoutes(system.checks).router())
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")
+            require_declared(app)
             yield
 
     app = FastAPI(

@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.answers import service, wire
@@ -19,8 +17,6 @@ from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.service import Assistants
 from mainstay.platform.http import EventStream, JsonResponse
 from mainstay.platform.postgres import Database
-
-Asker = Annotated[Caller, Depends(permitted("ask"))]
 
 
 class AnswerRoutes:
@@ -47,7 +43,7 @@ class AnswerRoutes:
         )
         return router
 
-    async def create(self, caller: Asker, body: ResponseCreate) -> Response:
+    async def create(self, caller: Permitted, body: ResponseCreate) -> Response:
         """Answer a question from the caller's stores, whole or as a stream of events."""
         assistant = self._assistants.resolve(body.model)
         events = self._ask.events(caller, question_of(body), assistant)
@@ -58,13 +54,13 @@ class AnswerRoutes:
         answer = await last_answer(events)
         return JsonResponse(wire.response(answer, with_results=with_results, metadata=body.metadata))
 
-    async def read(self, caller: Asker, answer_id: str) -> Response:
+    async def read(self, caller: Permitted, answer_id: str) -> Response:
         """Read an answer as it was stored."""
         async with self._database.read(caller.scope) as tx:
             answer = await service.require(tx, decode_id("resp_", answer_id))
         return JsonResponse(wire.response(answer))
 
-    async def receipt(self, caller: Asker, answer_id: str) -> Response:
+    async def receipt(self, caller: Permitted, answer_id: str) -> Response:
         """Explain an answer: passages, scores, versions, stages, cost, and whether a source has changed since."""
         async with self._database.read(caller.scope) as tx:
             explained = await service.explain(tx, decode_id("resp_", answer_id))

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.documents import service, versions
@@ -20,9 +19,6 @@ from mainstay.knowledge.documents.schemas import (
 )
 from mainstay.platform.http import Deleted, ListObject, page_request
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("documents.read"))]
-Writer = Annotated[Caller, Depends(permitted("documents.write"))]
 
 
 class StoreRoutes:
@@ -43,7 +39,7 @@ class StoreRoutes:
         router.add_api_route("/{store_id}/files/{file_id}", self.read_file, methods=["GET"], summary="Read a file")
         return router
 
-    async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
+    async def create(self, caller: Permitted, body: StoreCreate) -> StoreObject:
         """Make a store, or with `reuse` return the one of this name, and put files into it."""
         file_ids = [decode_id("file-", file_id) for file_id in body.file_ids]
         visibility = service.visibility_for(caller, body.visibility)
@@ -64,7 +60,7 @@ class StoreRoutes:
 
     async def list(
         self,
-        caller: Reader,
+        caller: Permitted,
         limit: int = 20,
         after: str | None = None,
         name: Annotated[str | None, Query(max_length=256)] = None,
@@ -78,18 +74,18 @@ class StoreRoutes:
             page = await service.page_stores(tx, request)
         return ListObject[StoreObject].of([StoreObject.of(store) for store in page.rows], has_more=page.has_more)
 
-    async def read(self, caller: Reader, store_id: str) -> StoreObject:
+    async def read(self, caller: Permitted, store_id: str) -> StoreObject:
         """Read one store with the counts of its files."""
         async with self._database.read(caller.scope) as tx:
             return StoreObject.of(await service.require_store(tx, decode_id("vs_", store_id)))
 
-    async def delete(self, caller: Writer, store_id: str) -> Deleted:
+    async def delete(self, caller: Permitted, store_id: str) -> Deleted:
         """Delete a store; nothing in it is found from this moment."""
         async with self._database.write(caller.scope) as tx:
             await service.delete_store(tx, caller, decode_id("vs_", store_id))
         return Deleted(id=store_id, object="vector_store.deleted")
 
-    async def add_file(self, caller: Writer, store_id: str, body: StoreFileCreate) -> StoreFileObject:
+    async def add_file(self, caller: Permitted, store_id: str, body: StoreFileCreate) -> StoreFileObject:
         """Put an upload into a store; a job parses, chunks, embeds and indexes it."""
         async with self._database.write(caller.scope) as tx:
             store, file = decode_id("vs_", store_id), decode_id("file-", body.file_id)
@@ -103,7 +99,7 @@ class StoreRoutes:
 
     async def list_files(
         self,
-        caller: Reader,
+        caller: Permitted,
         store_id: str,
         limit: int = 20,
         after: str | None = None,
@@ -117,7 +113,7 @@ class StoreRoutes:
         files = [StoreFileObject.of(document) for document in page.rows]
         return ListObject[StoreFileObject].of(files, has_more=page.has_more)
 
-    async def read_file(self, caller: Reader, store_id: str, file_id: str) -> StoreFileObject:
+    async def read_file(self, caller: Permitted, store_id: str, file_id: str) -> StoreFileObject:
         """Read how a file of a store stands."""
         async with self._database.read(caller.scope) as tx:
             found = await versions.require(tx, decode_id("vs_", store_id), decode_id("file-", file_id))

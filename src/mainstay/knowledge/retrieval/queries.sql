@@ -11,6 +11,9 @@ SELECT g.id, g.embedding_model, g.dimensions, g.chunk_count, g.term_count_total,
 -- Both legs over one generation: exact BM25 over its posting blocks, exact inner products over its embeddings.
 -- Each leg proposes its best chunks, and all of them are scored by both and weighed together. Variants of a word in
 -- several languages have the same :words number. The first :limit_count rows carry their text, the others were cut.
+-- Chunks of documents that the caller must not see are cut before the best are chosen: row security hides their
+-- embeddings from the vector leg, and a posting counts only with an embedding beside it. The frequencies of words stay
+-- those of the whole store.
 WITH query AS MATERIALIZED (
     SELECT word, key, weight, expected
       FROM unnest(:words::int[], :keys::bigint[], :weights::float8[], :expected::boolean[])
@@ -66,7 +69,13 @@ WITH query AS MATERIALIZED (
              WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
 ), lexical_best AS MATERIALIZED (
     SELECT chunk_no, score, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
-      FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no LIMIT :candidates) l
+      FROM (SELECT l.chunk_no, l.score
+              FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no) l
+             WHERE cardinality((SELECT mainstay.hidden_documents())) = 0
+                OR EXISTS (SELECT FROM mainstay.embeddings e
+                            WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id
+                              AND e.chunk_no = l.chunk_no OFFSET 0)
+             LIMIT :candidates) l
 ), vector_best AS MATERIALIZED (
     SELECT chunk_no, -distance AS similarity, row_number() OVER (ORDER BY distance, chunk_no) AS rank
       FROM (SELECT e.chunk_no, e.embedding <#> :vector::halfvec AS distance
@@ -156,8 +165,8 @@ VALUES (:tenant_id, :generation_id, :segment_no, :bucket_no, :block_no, :keys, :
 -- The embeddings of new chunks, and what these chunks add to the statistics of their generation. It comes last in a
 -- transaction: from here on the other writers of the generation wait for the commit.
 WITH added AS (
-    INSERT INTO mainstay.embeddings (tenant_id, generation_id, chunk_no, input_sha256, embedding)
-    SELECT :tenant_id, :generation_id, e.chunk_no, e.input_sha256, e.embedding
+    INSERT INTO mainstay.embeddings (tenant_id, generation_id, chunk_no, document_id, input_sha256, embedding)
+    SELECT :tenant_id, :generation_id, e.chunk_no, :document_id, e.input_sha256, e.embedding
       FROM unnest(:chunk_nos::int[], :input_sha256s::bytea[], :embeddings::halfvec[])
            AS e (chunk_no, input_sha256, embedding)
     RETURNING embedding

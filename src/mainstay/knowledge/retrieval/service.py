@@ -95,6 +95,7 @@ async def index_version(
     await store.add_embeddings(
         tx,
         generation.id,
+        document_id=document_id,
         chunk_no_first=first,
         input_sha256s=[indexed_hash(chunk, title) for chunk in chunks],
         vectors=vectors,

@@ -150,6 +150,7 @@ async def add_embeddings(
     tx: WriteTx,
     generation_id: UUID,
     *,
+    document_id: UUID,
     chunk_no_first: int,
     input_sha256s: Sequence[bytes],
     vectors: Vector,
@@ -162,6 +163,7 @@ async def add_embeddings(
         await tx.execute(
             _QUERIES["add_embeddings"],
             generation_id=generation_id,
+            document_id=document_id,
             chunk_nos=list(range(first, first + len(batch))),
             input_sha256s=list(input_sha256s[start : start + _STATEMENT_ROWS_MAX]),
             # The driver takes an array in a list for a second dimension, but not a memoryview.
