@@ -18,7 +18,7 @@ from mainstay.control.access import service as access
 from mainstay.control.access.models import Role
 from mainstay.control.tenants import service as tenants
 from mainstay.edge.server.app import create_app
-from mainstay.kernel.ids import new_id
+from mainstay.kernel.ids import encode_id, new_id
 from mainstay.platform.postgres import Database, Scope
 from tests.support.database import DatabaseUrls
 
@@ -34,6 +34,7 @@ class Member:
     role: Role
     key: str
     http: httpx2.AsyncClient
+    principal_id: str = ""
 
     async def call(self, method: str, path: str, *, status: int = 200, **options: Any) -> dict[str, Any]:
         """Return the body of one exchange whose status must be `status`."""
@@ -86,7 +87,7 @@ class TestSystem:
             base_url=self.address, headers={"authorization": f"Bearer {key.secret}"}, timeout=60, trust_env=False
         )
         self.clients.append(http)
-        return Member(tenant_id, role, key.secret, http)  # type: ignore[arg-type]
+        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id))  # type: ignore[arg-type]
 
     def openai(self, member: Member) -> AsyncOpenAI:
         """Return the official client, as a user would make it."""

@@ -556,6 +556,8 @@ CREATE TABLE mainstay.stores (
     CONSTRAINT stores_visibility_check CHECK ((visibility = ANY (ARRAY['tenant'::text, 'private'::text])))
 );
 CREATE INDEX stores_name ON mainstay.stores USING btree (tenant_id, name);
+CREATE INDEX stores_of_tenant ON mainstay.stores USING btree (tenant_id) WHERE (visibility = 'tenant'::text);
+CREATE INDEX stores_owner ON mainstay.stores USING btree (tenant_id, owner_id);
 
 CREATE TABLE mainstay.tenants (
     tenant_id uuid NOT NULL,
@@ -698,6 +700,26 @@ END;
 REVOKE ALL ON ROUTINE mainstay.shared_stores() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.shared_stores() TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION mainstay.visible_generations()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT COALESCE(array_agg(g.id), '{}'::uuid[]) AS "coalesce"
+    FROM (( SELECT s.id
+            FROM mainstay.stores s
+           WHERE ((s.tenant_id = mainstay.current_tenant()) AND (s.visibility = 'tenant'::text))
+         UNION
+          SELECT s.id
+            FROM mainstay.stores s
+           WHERE ((s.tenant_id = mainstay.current_tenant()) AND (s.owner_id = mainstay.current_principal()))
+         UNION
+          SELECT unnest(mainstay.shared_stores()) AS unnest) seen
+      JOIN mainstay.index_generations g ON (((g.tenant_id = mainstay.current_tenant()) AND (g.store_id = seen.id))));
+END;
+REVOKE ALL ON ROUTINE mainstay.visible_generations() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.visible_generations() TO mainstay_runtime;
+
 ALTER TABLE mainstay.answer_passages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.answer_passages
@@ -748,10 +770,12 @@ ALTER TABLE mainstay.chunk_counters FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunk_counters
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id)))))))
+  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id))
+ OFFSET 0)))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id)))))));
+  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.chunk_counters TO mainstay_runtime;
 
 ALTER TABLE mainstay.chunks ENABLE ROW LEVEL SECURITY;
@@ -759,10 +783,12 @@ ALTER TABLE mainstay.chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunks
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id))
+ OFFSET 0)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
+  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id))
+ OFFSET 0)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT INSERT, SELECT ON mainstay.chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.citations ENABLE ROW LEVEL SECURITY;
@@ -809,12 +835,8 @@ GRANT UPDATE (version_current_id, attributes, deleted_at) ON mainstay.documents 
 ALTER TABLE mainstay.embeddings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.embeddings FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.embeddings
-    USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
-   FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = embeddings.tenant_id) AND (g.id = embeddings.generation_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
-    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
-   FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = embeddings.tenant_id) AND (g.id = embeddings.generation_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
+    USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((generation_id IN ( SELECT unnest(mainstay.visible_generations()) AS unnest)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((generation_id IN ( SELECT unnest(mainstay.visible_generations()) AS unnest)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
 
 ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
@@ -852,10 +874,12 @@ ALTER TABLE mainstay.index_generations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_generations
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id)))))))
+  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id))
+ OFFSET 0)))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.stores s
-  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id)))))));
+  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT ON mainstay.index_generations TO mainstay_runtime;
 GRANT UPDATE (live, chunk_count, term_count_total, languages, embedding_sum) ON mainstay.index_generations TO mainstay_runtime;
 
@@ -864,10 +888,12 @@ ALTER TABLE mainstay.index_segments FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_segments
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id)))))))
+  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id))
+ OFFSET 0)))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id)))))));
+  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
 
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
@@ -897,10 +923,12 @@ ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.posting_blocks
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id)))))))
+  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id))
+ OFFSET 0)))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id)))))));
+  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.posting_blocks TO mainstay_runtime;
 
 ALTER TABLE mainstay.principals ENABLE ROW LEVEL SECURITY;
@@ -926,10 +954,12 @@ ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.retired_chunks
     USING (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id)))))))
+  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id))
+ OFFSET 0)))))
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
    FROM mainstay.index_generations g
-  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id)))))));
+  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.shares ENABLE ROW LEVEL SECURITY;

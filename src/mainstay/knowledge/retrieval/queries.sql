@@ -68,14 +68,15 @@ WITH query AS MATERIALIZED (
             SELECT c.chunk_no FROM mainstay.chunks c
              WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
 ), lexical_best AS MATERIALIZED (
-    SELECT chunk_no, score, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
-      FROM (SELECT l.chunk_no, l.score
+    SELECT chunk_no, score, similarity, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
+      FROM (SELECT l.chunk_no, l.score, e.similarity
               FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no) l
-             WHERE cardinality((SELECT mainstay.hidden_documents())) = 0
-                OR EXISTS (SELECT FROM mainstay.embeddings e
-                            WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id
-                              AND e.chunk_no = l.chunk_no OFFSET 0)
-             LIMIT :candidates) l
+             CROSS JOIN LATERAL (
+                   SELECT -(e.embedding <#> :vector::halfvec) AS similarity
+                     FROM mainstay.embeddings e
+                    WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = l.chunk_no
+                   OFFSET 0) e
+             ORDER BY l.score DESC, l.chunk_no LIMIT :candidates) l
 ), vector_best AS MATERIALIZED (
     SELECT chunk_no, -distance AS similarity, row_number() OVER (ORDER BY distance, chunk_no) AS rank
       FROM (SELECT e.chunk_no, e.embedding <#> :vector::halfvec AS distance
@@ -89,14 +90,11 @@ WITH query AS MATERIALIZED (
     SELECT chunk_no FROM lexical_best UNION SELECT chunk_no FROM vector_best
 ), scored AS (
     SELECT c.chunk_no, coalesce(l.score, 0) AS lexical_score, lb.rank AS lexical_rank,
-           coalesce(vb.similarity, -(e.embedding <#> :vector::halfvec)) AS vector_score, vb.rank AS vector_rank
+           coalesce(vb.similarity, lb.similarity) AS vector_score, vb.rank AS vector_rank
       FROM candidate c
       LEFT JOIN lexical l ON l.chunk_no = c.chunk_no
       LEFT JOIN lexical_best lb ON lb.chunk_no = c.chunk_no
       LEFT JOIN vector_best vb ON vb.chunk_no = c.chunk_no
-      LEFT JOIN mainstay.embeddings e
-        ON e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = c.chunk_no
-       AND vb.chunk_no IS NULL
 ), fused AS (
     -- fusion.py says why.
     SELECT s.*, row_number() OVER (ORDER BY s.fused_score DESC, s.vector_score DESC NULLS LAST, s.chunk_no) AS rank
