@@ -18,7 +18,11 @@ QUERIES = [
     for query in parse_queries(file.read_text("utf-8"), origin=str(file)).values()
 ]
 # What maintenance runs as the owner of the schema; the runtime role must not be able to.
-OWNER_ONLY = {("control/tenants", "insert_tenant"), ("control/tenants", "find_tenant_id")}
+OWNER_ONLY = {
+    ("control/tenants", "insert_tenant"),
+    ("control/tenants", "find_tenant_id"),
+    ("control/access", "add_operator"),
+}
 QUERIES_MIN = 50
 
 

@@ -83,11 +83,16 @@ class TestSystem:
             if of is None:
                 await tenants.create(tx, f"t-{secrets.token_hex(8)}")
             key = await access.issue_key(tx, role=role, name=role)
+        http = self.client(key.secret)
+        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id))  # type: ignore[arg-type]
+
+    def client(self, key: str) -> httpx2.AsyncClient:
+        """Return a client that sends a key."""
         http = httpx2.AsyncClient(
-            base_url=self.address, headers={"authorization": f"Bearer {key.secret}"}, timeout=60, trust_env=False
+            base_url=self.address, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         )
         self.clients.append(http)
-        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id))  # type: ignore[arg-type]
+        return http
 
     def openai(self, member: Member) -> AsyncOpenAI:
         """Return the official client, as a user would make it."""

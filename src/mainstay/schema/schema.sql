@@ -481,6 +481,21 @@ CREATE INDEX model_calls_at ON mainstay.model_calls USING btree (tenant_id, at D
 CREATE INDEX model_calls_conversation ON mainstay.model_calls USING btree (tenant_id, conversation_id) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX model_calls_request ON mainstay.model_calls USING btree (tenant_id, request_id);
 
+CREATE TABLE mainstay.operators (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text COLLATE "C" NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT operators_pkey PRIMARY KEY (id),
+    CONSTRAINT operators_prefix_key UNIQUE (prefix),
+    CONSTRAINT operators_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT operators_prefix_check CHECK ((length(prefix) = 12)),
+    CONSTRAINT operators_secret_sha256_check CHECK ((length(secret_sha256) = 32))
+);
+
 CREATE TABLE mainstay.posting_blocks (
     tenant_id uuid NOT NULL,
     generation_id uuid NOT NULL,
@@ -918,6 +933,14 @@ CREATE POLICY tenant ON mainstay.model_calls
     WITH CHECK (((tenant_id = mainstay.current_tenant()) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
 
+ALTER TABLE mainstay.operators ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.operators FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.operators TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+GRANT INSERT (id, name, prefix, secret_sha256, expires_at) ON mainstay.operators TO mainstay_keyhole;
+GRANT SELECT (id, prefix, secret_sha256, expires_at, revoked_at) ON mainstay.operators TO mainstay_keyhole;
+
 ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.posting_blocks
@@ -997,6 +1020,20 @@ CREATE POLICY tenant ON mainstay.version_texts
    FROM mainstay.document_versions v
   WHERE ((v.tenant_id = version_texts.tenant_id) AND (v.id = version_texts.version_id)))))));
 GRANT INSERT, SELECT ON mainstay.version_texts TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.add_operator(id uuid, name text, prefix text, secret_sha256 bytea, lifetime interval)
+ RETURNS uuid
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO mainstay.operators AS o (id, name, prefix, secret_sha256, expires_at)
+   VALUES (add_operator.id, add_operator.name, add_operator.prefix, add_operator.secret_sha256, (now() + add_operator.lifetime))
+   RETURNING o.id;
+END;
+ALTER ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) TO CURRENT_USER;
 
 CREATE OR REPLACE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max integer, lease interval)
  RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid, fence bigint)
@@ -1115,6 +1152,22 @@ END;
 ALTER ROUTINE keyhole.find_key(text,bytea) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.find_key(text,bytea) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.find_key(text,bytea) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.find_operator(prefix text, secret_sha256 bytea, tenant_id uuid)
+ RETURNS TABLE(operator_id uuid, found_tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT o.id,
+     t.tenant_id
+    FROM (mainstay.operators o
+      LEFT JOIN mainstay.tenants t ON ((t.tenant_id = find_operator.tenant_id)))
+   WHERE ((o.prefix = find_operator.prefix) AND (o.secret_sha256 = find_operator.secret_sha256) AND (o.revoked_at IS NULL) AND (o.expires_at > now()));
+END;
+ALTER ROUTINE keyhole.find_operator(text,bytea,uuid) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.find_operator(text,bytea,uuid) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.find_operator(text,bytea,uuid) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.find_tenant(name text)
  RETURNS uuid

@@ -16,25 +16,31 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Caller:
-    """A principal on one request, as its key proved; `scopes` limit the key, None where it may do all its role may."""
+    """A principal on one request, as its key proved; `scopes` limit the key, None where it may do all its role may.
+
+    The role `operator` is of somebody above the tenants, who looks into the one that the request names.
+    """
 
     tenant_id: UUID
     principal_id: UUID
     key_id: UUID
-    role: Role
+    role: Role | Literal["operator"]
     request_id: str
     scopes: frozenset[Permission] | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """Return what both the role and the key include."""
+        """Return what both the role and the key include; an operator has none and reads by name of operation."""
+        if self.role == "operator":
+            return frozenset()
         held = DECLARED.permissions[self.role]
         return held if self.scopes is None else held & self.scopes
 
     @property
     def scope(self) -> Scope:
         """Return the scope in which this caller's transactions run."""
-        return Scope(self.tenant_id, self.principal_id, self.role in DECLARED.sees_all, self.request_id)
+        sees_all = self.role == "operator" or self.role in DECLARED.sees_all
+        return Scope(self.tenant_id, self.principal_id, sees_all, self.request_id)
 
     @property
     def visibility_default(self) -> Visibility:
@@ -54,3 +60,21 @@ class IssuedKey:
     prefix: str
     secret: str
     expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who holds an operator's key, and the tenant that the request names, None where there is no such tenant."""
+
+    id: UUID
+    tenant_id: UUID | None
+
+
+@dataclass(frozen=True)
+class NewOperator:
+    """A new operator; `secret` is its key, shown once and kept nowhere."""
+
+    id: UUID
+    name: str
+    secret: str
+    lifetime_days: int

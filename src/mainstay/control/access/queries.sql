@@ -10,3 +10,11 @@ INSERT INTO mainstay.principals (tenant_id, id, name, role, kind) VALUES (:tenan
 -- Stores the digest of a new key.
 INSERT INTO mainstay.api_keys (tenant_id, id, principal_id, name, prefix, secret_sha256, role, scopes, expires_at)
 VALUES (:tenant_id, :id, :holder_id, :name, :prefix, :secret_sha256, :role, :scopes, :expires_at);
+
+-- name: find_operator
+-- Finds who holds a living operator's key, and whether the tenant that it names is there.
+SELECT operator_id, found_tenant_id FROM keyhole.find_operator(:prefix, :secret_sha256, :of_tenant_id);
+
+-- name: add_operator
+-- Makes an operator with its key; only maintenance may.
+SELECT keyhole.add_operator(:id, :name, :prefix, :secret_sha256, make_interval(days => :lifetime_days));

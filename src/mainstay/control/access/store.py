@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from mainstay.control.access.models import Caller, IssuedKey, PrincipalKind
+from mainstay.control.access.models import Caller, IssuedKey, Operator, PrincipalKind
 from mainstay.control.access.operations import Role
 from mainstay.platform.postgres import KeyholeTx, WriteTx, load_queries
 
@@ -35,4 +35,26 @@ async def insert_key(tx: WriteTx, key: IssuedKey, *, secret_sha256: bytes) -> No
         role=key.role,
         scopes=None if key.scopes is None else list(key.scopes),
         expires_at=key.expires_at,
+    )
+
+
+async def find_operator(tx: KeyholeTx, prefix: str, secret_sha256: bytes, tenant_id: UUID | None) -> Operator | None:
+    """Return the operator that holds a living key, or None."""
+    row = await tx.fetch_one(
+        _QUERIES["find_operator"], prefix=prefix, secret_sha256=secret_sha256, of_tenant_id=tenant_id
+    )
+    return Operator(row["operator_id"], row["found_tenant_id"]) if row else None
+
+
+async def add_operator(
+    tx: KeyholeTx, operator_id: UUID, *, name: str, prefix: str, secret_sha256: bytes, lifetime_days: int
+) -> None:
+    """Make an operator with its key; only the owner's role may ask."""
+    await tx.fetch_value(
+        _QUERIES["add_operator"],
+        id=operator_id,
+        name=name,
+        prefix=prefix,
+        secret_sha256=secret_sha256,
+        lifetime_days=lifetime_days,
     )

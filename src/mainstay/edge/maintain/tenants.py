@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mainstay.control.access import service as access
-from mainstay.control.access.models import IssuedKey, Role
+from mainstay.control.access.models import IssuedKey, NewOperator, Role
 from mainstay.control.audit import service as audit
 from mainstay.control.tenants import service as tenants
 from mainstay.kernel.ids import encode_id, new_id
@@ -45,6 +45,16 @@ async def create_key(owner_url: str, *, tenant: str, role: Role, name: str, expi
         scope = Scope(tenant_id, new_id(), sees_all=True, request_id=_request_id())
         async with database.write(scope) as tx:
             return await _issue(tx, role=role, name=name, expires_in_days=expires_in_days)
+    finally:
+        await database.close()
+
+
+async def create_operator(owner_url: str, *, name: str, lifetime_days: int) -> NewOperator:
+    """Create an operator above the tenants, with its key."""
+    database = await Database.connect(owner_url, _LIMITS, application="mainstay-maintain")
+    try:
+        async with database.keyhole() as tx:
+            return await access.add_operator(tx, name=name, lifetime_days=lifetime_days)
     finally:
         await database.close()
 

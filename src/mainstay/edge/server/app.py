@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, Response
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.audit.door import operator_audited
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.middleware import RequestContext
@@ -28,7 +29,7 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
         async with open_system(settings) as system:
             app.state.database = system.database
             for router in system.routers:
-                app.include_router(router)
+                app.include_router(router, dependencies=[Depends(operator_audited)])
             app.include_router(HealthRoutes(system.checks).router())
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")

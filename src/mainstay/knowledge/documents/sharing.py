@@ -82,7 +82,7 @@ def _with(caller: Caller, audience: Audience) -> Audience:
 async def _set_shares(tx: WriteTx, store_id: UUID, document_id: UUID | None, audience: Audience) -> None:
     if audience.size > AUDIENCE_MAX:
         raise Invalid(
-            f"{audience.size} principals and groups were named, at most {AUDIENCE_MAX} are taken: make a group of them.",
+            f"{audience.size} principals and groups were named, at most {AUDIENCE_MAX} are: make a group of them.",
             param="principal_ids",
         )
     await members.require_known(tx, principal_ids=audience.principal_ids, group_ids=audience.group_ids)
