@@ -207,6 +207,19 @@ async def test_who_shares_without_seeing_all_keeps_sight(system: TestSystem, hou
     await house.insider.call("GET", path, status=404)
 
 
+async def test_hidden_document_is_not_overwritten_by_its_name(system: TestSystem, house: House) -> None:
+    service = await system.member("service", of=house.staff)
+    await house.share(visibility="tenant")
+    rule = await house.staff.add("rule.txt", "The bonus rule.", store_id=house.store, external_id="rule")
+    await house.restrict(rule["id"])
+    upload = await service.call("POST", "/v1/files", files={"file": ("rule.txt", b"No bonus for anyone.")})
+    body = {"file_id": upload["id"], "external_id": "rule"}
+    refused = await service.call("POST", f"/v1/vector_stores/{house.store}/files", json=body, status=409)
+    assert refused["error"]["code"] == "external_id_taken"
+    shown = await house.staff.call("GET", f"/v1/vector_stores/{house.store}/files/{rule['id']}")
+    assert (shown["version"], shown["status"]) == (1, "completed")
+
+
 @pytest.mark.parametrize(
     "body",
     [

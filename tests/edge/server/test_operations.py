@@ -48,7 +48,7 @@ def app_with(name: str) -> FastAPI:
             app.router.routes.append(Route("/v1/raw", RawApp()))
         case "MOUNT /sub":
             app.router.routes.append(Mount("/sub", RawApp()))
-        case "MOUNT /v1/below":
+        case "MOUNT /below":
             router.mount("/below", RawApp())
         case _:
             app.router.routes.append(Host("other.example", Router()))
@@ -62,7 +62,7 @@ KINDS = (
     "WEBSOCKET /v1/socket",
     "ANY /v1/raw",
     "MOUNT /sub",
-    "MOUNT /v1/below",
+    "MOUNT /below",
     "Host ",
 )
 
@@ -70,7 +70,7 @@ KINDS = (
 @pytest.mark.parametrize("kind", KINDS)
 def test_undeclared_route_is_refused(kind: str) -> None:
     app = app_with(kind)
-    assert kind.strip() in {name.replace("None", "").strip() for name in served_operations(app)}
+    assert kind in {name.removesuffix("None") for name in served_operations(app)}
     with pytest.raises(AssertionError, match="is served and not declared"):
         require_declared(app, NOTHING)
 
