@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.access.operations import DECLARED, Table
 from mainstay.control.audit.door import operator_audited
 from mainstay.edge.server.errors import install_error_handlers
 from mainstay.edge.server.health import HealthRoutes
@@ -21,8 +22,11 @@ PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
 
 
-def create_app(settings: Settings, open_system: Opener) -> FastAPI:
-    """Return the application; its objects are opened when it starts and closed when it stops."""
+def create_app(settings: Settings, open_system: Opener, declared: Table = DECLARED) -> FastAPI:
+    """Return the application; its objects are opened when it starts and closed when it stops.
+
+    It does not start where what it serves is not what `declared` has.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -33,7 +37,7 @@ def create_app(settings: Settings, open_system: Opener) -> FastAPI:
             app.include_router(HealthRoutes(system.checks).router())
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")
-            require_declared(app)
+            require_declared(app, declared)
             yield
 
     app = FastAPI(

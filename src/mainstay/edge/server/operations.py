@@ -8,7 +8,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from mainstay.control.access.door import permitted
-from mainstay.control.access.operations import DECLARED, Table
+from mainstay.control.access.operations import Table
 from mainstay.kernel.errors import invariant
 
 
@@ -17,7 +17,7 @@ def served_operations(app: FastAPI) -> dict[str, bool]:
     return {name: guarded for route in iter_route_contexts(app.routes) for name, guarded in _operations(route)}
 
 
-def require_declared(app: FastAPI, table: Table = DECLARED) -> None:
+def require_declared(app: FastAPI, table: Table) -> None:
     """Raise AssertionError with a sentence for each operation in which the app and the table differ."""
     served = served_operations(app)
     differences = table.differences(
