@@ -5,16 +5,16 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from mainstay.control.access import service as access
+from mainstay.edge.maintain import create_operator
 from mainstay.kernel.ids import encode_id
+from tests.support.database import DatabaseUrls
 from tests.support.system import Member, TestSystem
 
 
 @pytest.fixture
-async def operator(system: TestSystem) -> tuple[str, httpx2.AsyncClient]:
+async def operator(system: TestSystem, database_urls: DatabaseUrls) -> tuple[str, httpx2.AsyncClient]:
     """The id of an operator as the audit has it, and a client with its key."""
-    async with system.owner.keyhole() as tx:
-        made = await access.add_operator(tx, name="on call", lifetime_days=1)
+    made = await create_operator(database_urls.owner, name="on call", lifetime_days=1)
     return encode_id("usr_", made.id), system.client(made.secret)
 
 
