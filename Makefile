@@ -59,6 +59,7 @@ check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/basedpyright
 	@$(BIN)/python -m tools.check_house
+	@$(BIN)/python -m tools.dump_permissions --check
 
 bench: $(VENV)/.test $(VENV_BENCH)/.peers ## speed beside LlamaIndex, Chroma and a hand-written route; about ten minutes
 	@$(BIN)/python -m bench

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.embedded import EmbeddedCluster
@@ -16,6 +17,9 @@ from tests.support.tenants import TestTenant, make_tenant
 
 # A superuser's URL of a PostgreSQL 15 or later with pgvector; without it the suite starts one of its own.
 GIVEN_URL = "MAINSTAY_TEST_DATABASE_URL"
+# How long an example takes tells how busy the machine is.
+hypothesis_settings.register_profile("mainstay", deadline=None)
+hypothesis_settings.load_profile("mainstay")
 
 
 def data_folder() -> Path | None:

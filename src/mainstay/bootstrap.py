@@ -19,6 +19,8 @@ from mainstay.control.gateway.routes import ModelRoutes
 from mainstay.control.gateway.service import Gateway
 from mainstay.control.limits.admission import Admission
 from mainstay.control.limits.routes import LimitRoutes
+from mainstay.control.members.group_routes import GroupRoutes
+from mainstay.control.members.routes import MemberRoutes
 from mainstay.control.metering.routes import UsageRoutes
 from mainstay.knowledge.answers import service as answers
 from mainstay.knowledge.answers.ask import Ask
@@ -29,6 +31,7 @@ from mainstay.knowledge.assistants.service import DEFAULT, Assistants
 from mainstay.knowledge.documents.batch_routes import BatchRoutes
 from mainstay.knowledge.documents.parsing import ParserLimits, ParserPool
 from mainstay.knowledge.documents.routes import FileRoutes
+from mainstay.knowledge.documents.share_routes import ShareRoutes
 from mainstay.knowledge.documents.store_routes import StoreRoutes
 from mainstay.knowledge.retrieval.ingest import Ingest
 from mainstay.knowledge.retrieval.jobs import handlers
@@ -71,21 +74,37 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(ask.close)
         yield ServerSystem(
             database=database,
-            routers=[
-                FileRoutes(database, blobs, bytes_max=settings.upload_bytes_max).router(),
-                StoreRoutes(database).router(),
-                BatchRoutes(database).router(),
-                SearchRoutes(database, gateway).router(),
-                AnswerRoutes(database, ask, assistants).router(),
-                ChatRoutes(ask, PlainChat(database, gateway), assistants).router(),
-                ModelRoutes(database, gateway, assistants.names()).router(),
-                UsageRoutes(database).router(),
-                AuditRoutes(database).router(),
-                LimitRoutes(database, admission).router(),
-            ],
+            routers=server_routers(database, gateway, assistants, blobs, ask, admission, settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
         )
+
+
+def server_routers(
+    database: Database,
+    gateway: Gateway,
+    assistants: Assistants,
+    blobs: Blobs,
+    ask: Ask,
+    admission: Admission,
+    settings: Settings,
+) -> Sequence[APIRouter]:
+    """Return every slice's routes; to make them calls nothing, so that a check can make them of nothing."""
+    return [
+        FileRoutes(database, blobs, bytes_max=settings.upload_bytes_max).router(),
+        StoreRoutes(database).router(),
+        BatchRoutes(database).router(),
+        ShareRoutes(database).router(),
+        SearchRoutes(database, gateway).router(),
+        AnswerRoutes(database, ask, assistants).router(),
+        ChatRoutes(ask, PlainChat(database, gateway), assistants).router(),
+        ModelRoutes(database, gateway, assistants.names()).router(),
+        UsageRoutes(database).router(),
+        AuditRoutes(database).router(),
+        MemberRoutes(database).router(),
+        GroupRoutes(database).router(),
+        LimitRoutes(database, admission).router(),
+    ]
 
 
 @asynccontextmanager

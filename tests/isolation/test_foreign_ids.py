@@ -31,6 +31,8 @@ class Things:
     answer_id: str
     conversation_id: str
     request_id: str
+    principal_id: str
+    group_id: str
     key_id: str
     batch_id: str = f"vsfb_{UNKNOWN}"
     call_id: str = f"call_{UNKNOWN}"
@@ -46,6 +48,8 @@ class Things:
             f"resp_{UNKNOWN}",
             f"conv_{UNKNOWN}",
             "req_unknown",
+            f"usr_{UNKNOWN}",
+            f"grp_{UNKNOWN}",
             f"key_{UNKNOWN}",
         )
 
@@ -67,6 +71,10 @@ def _text(canary: str) -> str:
 
 def _ask(things: Things, **fields: object) -> dict[str, Any]:
     return {"json": {"input": f"What is the code of {things.canary}?", **fields}}
+
+
+def _audience(things: Things, **fields: object) -> dict[str, Any]:
+    return {"principal_ids": [things.principal_id], "group_ids": [things.group_id], **fields}
 
 
 # Operations that name a thing: path and options for `things`; the owner's response holds the canary.
@@ -151,6 +159,37 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
         lambda t: ("/v1/audit", {"params": {"request_id": t.request_id}}),
         lambda t: ("/v1/audit", {"params": {"after": t.audit_id}}),
     ],
+    "GET /v1/vector_stores/{store_id}/audience": [lambda t: (f"/v1/vector_stores/{t.store_id}/audience", {})],
+    "PUT /v1/vector_stores/{store_id}/audience": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/audience", {"json": _audience(t, visibility="private")})
+    ],
+    "GET /v1/vector_stores/{store_id}/files/{file_id}/audience": [
+        lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/audience", {})
+    ],
+    "PUT /v1/vector_stores/{store_id}/files/{file_id}/audience": [
+        lambda t: (
+            f"/v1/vector_stores/{t.store_id}/files/{t.file_id}/audience",
+            {"json": _audience(t, restricted=True)},
+        )
+    ],
+    "GET /v1/principals": [lambda t: ("/v1/principals", {"params": {"after": t.principal_id}})],
+    "GET /v1/principals/{principal_id}": [lambda t: (f"/v1/principals/{t.principal_id}", {})],
+    "POST /v1/principals/{principal_id}": [
+        lambda t: (f"/v1/principals/{t.principal_id}", {"json": {"role": "reviewer"}})
+    ],
+    "POST /v1/keys": [lambda t: ("/v1/keys", {"json": {"name": t.canary, "principal_id": t.principal_id}})],
+    "GET /v1/keys": [lambda t: ("/v1/keys", {"params": {"principal_id": t.principal_id}})],
+    "GET /v1/groups": [lambda t: ("/v1/groups", {"params": {"after": t.group_id}})],
+    "GET /v1/groups/{group_id}": [lambda t: (f"/v1/groups/{t.group_id}", {})],
+    "GET /v1/groups/{group_id}/members": [lambda t: (f"/v1/groups/{t.group_id}/members", {})],
+    "POST /v1/groups/{group_id}/members": [
+        lambda t: (f"/v1/groups/{t.group_id}/members", {"json": {"principal_id": t.principal_id}})
+    ],
+    "DELETE /v1/groups/{group_id}/members/{principal_id}": [
+        lambda t: (f"/v1/groups/{t.group_id}/members/{t.principal_id}", {})
+    ],
+    "DELETE /v1/groups/{group_id}": [lambda t: (f"/v1/groups/{t.group_id}", {})],
+    "DELETE /v1/keys/{key_id}": [lambda t: (f"/v1/keys/{t.key_id}", {})],
     "DELETE /v1/vector_stores/{store_id}/files/{file_id}": [
         lambda t: (f"/v1/vector_stores/{t.store_id}/files/{t.file_id}", {})
     ],
@@ -162,6 +201,8 @@ NAMING: dict[str, list[Callable[[Things], Call]]] = {
 # Operations that name nothing of a tenant.
 NAMELESS = {
     "POST /v1/files",
+    "POST /v1/principals",
+    "POST /v1/groups",
     "GET /v1/models",
     "GET /v1/models/{model}",
     "POST /v1/embeddings",
@@ -171,7 +212,15 @@ NAMELESS = {
     "GET /metrics",
 }
 # Asked by name or by request, lists answer a stranger with an empty page, as they answer a name that nobody gave.
-EMPTY_FOR = {"name", "request_id"}
+EMPTY_FOR = {"name", "request_id", "principal_id"}
+# What only owners and admins may do.
+FOR_ADMINS = {
+    "GET /v1/audit",
+    "PUT /v1/limits/{subject_id}",
+    *(name for name in NAMING if name.split("/")[2] in ("principals", "keys", "groups")),
+}
+# What a customer may not do even with what is its own.
+FOR_STAFF = FOR_ADMINS | {name for name in NAMING if name.endswith("/audience")}
 # What these answer their owner has no room for the canary; that they did it is enough.
 WITHOUT_CANARY = {
     "GET /v1/usage",
@@ -185,9 +234,19 @@ WITHOUT_CANARY = {
     "DELETE /v1/files/{file_id}",
     "DELETE /v1/vector_stores/{store_id}",
     "PUT /v1/limits/{subject_id}",
+    *(name for name in NAMING if name.endswith("/audience") or name.startswith("DELETE")),
 }
 # What a customer may not do at all.
-NOT_FOR_CUSTOMERS = {"GET /v1/audit", "PUT /v1/limits/{subject_id}"}
+
+
+async def _members(member: Member, canary: str) -> tuple[str, str, str]:
+    """Return a principal, a group it is in, and a key of it."""
+    body = {"name": canary, "role": "customer"}
+    principal = (await member.call("POST", "/v1/principals", json=body))["id"]
+    group = (await member.call("POST", "/v1/groups", json={"name": f"{canary} {secrets.token_hex(4)}"}))["id"]
+    await member.call("POST", f"/v1/groups/{group}/members", json={"principal_id": principal})
+    key = await member.call("POST", "/v1/keys", json={"name": canary, "principal_id": principal})
+    return principal, group, key["id"]
 
 
 async def _things(member: Member, *, beside: bool) -> Things:
@@ -204,7 +263,10 @@ async def _things(member: Member, *, beside: bool) -> Things:
     batch = await member.call("POST", batches, json={"files": [{"file_id": added["id"], "external_id": canary}]})
     await member.ended(store_id, added["id"])
     answer = await member.call("POST", "/v1/responses", json={"input": f"What is the code of {canary}?"})
-    key_id = (await member.call("GET", "/v1/limits"))["key_id"]
+    principal_id, group_id, key_id = "usr_none", "grp_none", (await member.call("GET", "/v1/limits"))["key_id"]
+    if member.role == "owner":
+        for _ in range(1 + beside):
+            principal_id, group_id, key_id = await _members(member, canary)
     request_id = answer["request_id"]
     calls = await member.call("GET", f"/v1/usage?request_id={request_id}")
     # A customer may not read the audit, not even what it says of itself.
@@ -217,6 +279,8 @@ async def _things(member: Member, *, beside: bool) -> Things:
         answer["id"],
         answer["conversation"]["id"],
         request_id,
+        principal_id,
+        group_id,
         key_id,
         batch["id"],
         calls["data"][0]["id"],
@@ -264,7 +328,7 @@ async def test_stranger_gets_what_an_unknown_id_gives(system: TestSystem, operat
 async def test_customer_cannot_reach_what_another_customer_owns(system: TestSystem, operation: str) -> None:
     admin = await system.member("owner")
     owner, other = await system.member("customer", of=admin), await system.member("customer", of=admin)
-    if operation in NOT_FOR_CUSTOMERS:
+    if operation in FOR_STAFF:
         return await _denied(other, operation)
     things = await _things(owner, beside=True)
     method = operation.split(maxsplit=1)[0]
@@ -281,7 +345,7 @@ async def test_customer_cannot_reach_what_another_customer_owns(system: TestSyst
 
 
 async def _denied(member: Member, operation: str) -> None:
-    method, path = operation.split()
+    method, path = operation.replace("{", "").replace("}", "").split()
     refused = await member.http.request(method, path)
     assert refused.status_code == 403
     assert refused.json()["error"]["code"] == "permission_denied"

@@ -25,6 +25,7 @@ OWNER_ONLY = {
     ("control/limits", "update_plan"),
     ("control/limits", "update_tenant_plan"),
     ("control/limits", "tenants_of_plan"),
+    ("control/access", "add_operator"),
 }
 QUERIES_MIN = 50
 

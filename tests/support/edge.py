@@ -4,18 +4,19 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
-from fastapi import APIRouter, Depends, UploadFile
+from fastapi import APIRouter, UploadFile
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.routing import Route
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
 from mainstay.control.access import service as access
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller, Role
+from mainstay.control.access.door import Permitted
+from mainstay.control.access.operations import DECLARED, Operation, Role, Table
 from mainstay.control.limits import service as limits
 from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
@@ -26,7 +27,6 @@ from mainstay.platform.postgres import Database
 from tests.support.tenants import TestTenant
 
 PIECE = b"x" * 65536
-Asker = Annotated[Caller, Depends(permitted("ask"))]
 
 
 class Echo(BaseModel):
@@ -40,19 +40,19 @@ def routes() -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/echo")
-    async def echo(caller: Asker, body: Echo) -> dict[str, Any]:
+    async def echo(caller: Permitted, body: Echo) -> dict[str, Any]:
         return body.model_dump()
 
     @router.post("/v1/files")
-    async def upload(caller: Asker, file: UploadFile) -> dict[str, int]:
+    async def upload(caller: Permitted, file: UploadFile) -> dict[str, int]:
         return {"bytes": file.size or 0}
 
     @router.get("/v1/large/{pieces}")
-    async def large(caller: Asker, pieces: int) -> StreamingResponse:
+    async def large(caller: Permitted, pieces: int) -> StreamingResponse:
         return StreamingResponse(_endless(pieces), media_type="application/octet-stream")
 
     @router.get("/v1/never")
-    async def never(caller: Asker) -> PlainTextResponse:
+    async def never(caller: Permitted) -> PlainTextResponse:
         await asyncio.Event().wait()
         return PlainTextResponse("")
 
@@ -158,6 +158,18 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
     return Reply(int(head[0].split()[1]), headers, body)
 
 
+def declared_of(*routers: APIRouter) -> Table:
+    """Return the declared table with the operations of these routers in place of the product's; all may be asked."""
+    names = [
+        f"{method} {route.path_format}"
+        for router in routers
+        for route in router.routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+    ]
+    return replace(DECLARED, operations={name: Operation(name, "ask", operator=False) for name in names})
+
+
 @asynccontextmanager
 async def running_edge(
     database: Database, key: str, edge_limits: EdgeLimits, routers: Sequence[APIRouter] = ()
@@ -170,7 +182,8 @@ async def running_edge(
         yield ServerSystem(database, [routes(), *routers], {}, admission)
         await admission.close()
 
-    server = make_server(create_app(Settings(), opened, edge_limits), host="127.0.0.1", port=0, limits=edge_limits)
+    app = create_app(Settings(), opened, edge_limits, declared_of(routes(), *routers))
+    server = make_server(app, host="127.0.0.1", port=0, limits=edge_limits)
     # The signals of the test run are not the server's.
     serving = asyncio.create_task(server._serve(None))
     async with asyncio.timeout(10):

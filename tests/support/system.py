@@ -21,7 +21,7 @@ from mainstay.control.tenants import service as tenants
 from mainstay.edge.server.app import create_app, limits_of
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.serving import make_server
-from mainstay.kernel.ids import new_id
+from mainstay.kernel.ids import encode_id, new_id
 from mainstay.platform.postgres import Database, Scope
 from tests.support.database import SCOPE_KEY, DatabaseUrls
 
@@ -37,6 +37,7 @@ class Member:
     role: Role
     key: str
     http: httpx2.AsyncClient
+    principal_id: str = ""
 
     async def call(self, method: str, path: str, *, status: int = 200, **options: Any) -> dict[str, Any]:
         """Return the body of one exchange whose status must be `status`."""
@@ -87,11 +88,16 @@ class TestSystem:
                 await tenants.create(tx, f"t-{secrets.token_hex(8)}")
                 await limits.put_on_plan(tx, plan)
             key = await access.issue_key(tx, role=role, name=role)
+        http = self.client(key.secret)
+        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id))  # type: ignore[arg-type]
+
+    def client(self, key: str) -> httpx2.AsyncClient:
+        """Return a client that sends a key."""
         http = httpx2.AsyncClient(
-            base_url=self.address, headers={"authorization": f"Bearer {key.secret}"}, timeout=60, trust_env=False
+            base_url=self.address, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         )
         self.clients.append(http)
-        return Member(tenant_id, role, key.secret, http)  # type: ignore[arg-type]
+        return http
 
     def openai(self, member: Member) -> AsyncOpenAI:
         """Return the official client, as a user would make it."""

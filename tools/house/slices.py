@@ -25,8 +25,10 @@ ROOMS = frozenset(
 DOORS = frozenset({"service", "models", "errors"})
 # Further doors, each with the reason; whoever adds one has asked whether `service` or `models` could hand it on.
 DECLARED_DOORS: Mapping[str, str] = {
-    "mainstay.control.access.door": "what every route depends on: the key of a request, and one permission",
     "mainstay.control.limits.admission": "what every request passes at the edge, and the door once its key is proved",
+    "mainstay.control.access.door": "what every route depends on: the key of a request, and that it may do this",
+    "mainstay.control.access.operations": "the declared table: roles, permissions, and what each operation needs",
+    "mainstay.control.audit.door": "what the server lets every route depend on: an operator's reads are audited",
     "mainstay.control.gateway.completion": "plain model calls, to which the routes of answers delegate",
     "mainstay.knowledge.documents.versions": "the half of the service that has the life of a version",
     "mainstay.knowledge.documents.parsed": "models that the child processes of parsing import without the others",

@@ -20,13 +20,15 @@ async def schema_sql(connection: asyncpg.Connection) -> str:
     async with connection.transaction():
         # Names print qualified.
         await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
-        # Functions of the keyhole read tables, those of mainstay call them, and policies and triggers call these.
+        # Functions of the keyhole read tables, those of mainstay call them, and policies and triggers call these; of
+        # the functions of mainstay, those that read tables call the others.
         blocks = [
             *await _blocks(connection, "schemas", schemas=list(SCHEMAS)),
             *await _blocks(connection, "tables", schemas=list(SCHEMAS)),
             *await _blocks(connection, "foreign_keys", schemas=list(SCHEMAS)),
-            *await _blocks(connection, "functions", schema="keyhole"),
-            *await _blocks(connection, "functions", schema="mainstay"),
+            *await _blocks(connection, "functions", schema="keyhole", reading=None),
+            *await _blocks(connection, "functions", schema="mainstay", reading=False),
+            *await _blocks(connection, "functions", schema="mainstay", reading=True),
             *await _blocks(connection, "protections", schemas=list(SCHEMAS)),
         ]
     return "\n\n".join([_HEAD, *blocks]).replace("\n\n\n", "\n\n") + "\n"

@@ -12,23 +12,32 @@ SELECT n.nspname::text, 2,
  ORDER BY 1, 2, 3;
 
 -- name: functions
--- Functions and procedures, their owner where it is another than the schema's, and who may call them.
+-- Functions and procedures, where asked those that read tables or those that do not, their owner
+-- where it is another than the schema's, and who may call them.
+WITH routines AS (
+    SELECT p.oid, p.proowner, p.proacl, n.nspowner
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname = :schema
+       AND (:reading::boolean IS NULL
+            OR :reading = EXISTS (SELECT FROM pg_depend d
+                                   WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                                     AND d.refclassid = 'pg_class'::regclass))
+)
 SELECT p.oid::regprocedure::text AS object, 1 AS place, pg_get_functiondef(p.oid) || ';' AS statement
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = :schema
+  FROM routines p
  UNION ALL
 SELECT p.oid::regprocedure::text, 2, format('ALTER ROUTINE %s OWNER TO %s;', p.oid::regprocedure, p.proowner::regrole)
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = :schema AND p.proowner <> n.nspowner
+  FROM routines p WHERE p.proowner <> p.nspowner
  UNION ALL
 SELECT p.oid::regprocedure::text, 3, format('REVOKE ALL ON ROUTINE %s FROM PUBLIC;', p.oid::regprocedure)
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE n.nspname = :schema AND p.proacl IS NOT NULL
-   AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)
+  FROM routines p
+ WHERE p.proacl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)
  UNION ALL
 SELECT p.oid::regprocedure::text, 4,
        format('GRANT EXECUTE ON ROUTINE %s TO %s;', p.oid::regprocedure,
-              CASE WHEN a.grantee = n.nspowner THEN 'CURRENT_USER' ELSE a.grantee::regrole::text END)
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, aclexplode(p.proacl) a
- WHERE n.nspname = :schema AND a.grantee NOT IN (0, p.proowner)
+              CASE WHEN a.grantee = p.nspowner THEN 'CURRENT_USER' ELSE a.grantee::regrole::text END)
+  FROM routines p, aclexplode(p.proacl) a
+ WHERE a.grantee NOT IN (0, p.proowner)
  ORDER BY 1, 2, 3;
 
 -- name: tables

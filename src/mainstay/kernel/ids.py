@@ -8,7 +8,21 @@ from uuid import UUID
 from mainstay.kernel.errors import NotFound
 
 Prefix = Literal[
-    "ten_", "usr_", "key_", "file-", "vs_", "vsfb_", "doc_", "chunk_", "conv_", "resp_", "msg_", "call_", "aud_", "job_"
+    "ten_",
+    "usr_",
+    "grp_",
+    "key_",
+    "file-",
+    "vs_",
+    "vsfb_",
+    "doc_",
+    "chunk_",
+    "conv_",
+    "resp_",
+    "msg_",
+    "call_",
+    "aud_",
+    "job_",
 ]
 
 
@@ -54,6 +68,7 @@ def decode_one_of(text: str, *prefixes: Prefix) -> OuterId:
 _NOUNS: dict[Prefix, str] = {
     "ten_": "tenant",
     "usr_": "principal",
+    "grp_": "group",
     "key_": "API key",
     "file-": "file",
     "vs_": "vector store",

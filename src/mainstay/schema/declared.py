@@ -34,8 +34,9 @@ class KeyholeColumns:
 class Declared:
     """The closed lists of one schema; names are qualified, and signatures read as `regprocedure` prints them.
 
-    `shared`, `system`, `unique`, `unanchored` and `functions` map a name to the reason why it may be there, `triggers`
-    maps one to its function, and `policy_functions` a signature to the body that it must have.
+    `shared`, `system`, `unique`, `unanchored`, `open_children` and `functions` map a name to the reason why it may be
+    there, `triggers` maps one to its function, `policy_functions` a signature to the body that it must have, and
+    `policies` a table to what its policy shows to those who do not see all of the tenant.
     """
 
     schemas: tuple[str, ...]
@@ -48,6 +49,8 @@ class Declared:
     unique: Mapping[str, str]
     unanchored: Mapping[str, str]
     policy_functions: Mapping[str, str]
+    policies: Mapping[str, str]
+    open_children: Mapping[str, str]
     functions: Mapping[str, str]
     triggers: Mapping[str, str]
     keyhole_codes: tuple[str, ...]
@@ -75,6 +78,8 @@ def parse_declared(text: str) -> Declared:
         unique=data["unique"],
         unanchored=data["unanchored"],
         policy_functions=data["policy_functions"],
+        policies=data["policies"],
+        open_children=data["open_children"],
         functions=data["functions"],
         triggers=data["triggers"],
         keyhole_codes=tuple(keyhole["codes"]),

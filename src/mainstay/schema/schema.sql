@@ -98,10 +98,14 @@ CREATE TABLE mainstay.api_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    name text DEFAULT ''::text NOT NULL,
+    scopes text[],
     CONSTRAINT api_keys_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT api_keys_prefix_key UNIQUE (prefix),
+    CONSTRAINT api_keys_name_check CHECK ((length(name) <= 200)),
     CONSTRAINT api_keys_prefix_check CHECK ((length(prefix) = 12)),
     CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'reviewer'::text, 'engineer'::text, 'product'::text, 'customer'::text, 'service'::text]))),
+    CONSTRAINT api_keys_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 32))),
     CONSTRAINT api_keys_secret_sha256_check CHECK ((length(secret_sha256) = 32))
 );
 CREATE INDEX api_keys_principal ON mainstay.api_keys USING btree (tenant_id, principal_id);
@@ -246,6 +250,7 @@ CREATE TABLE mainstay.embeddings (
     chunk_no integer NOT NULL,
     input_sha256 bytea NOT NULL,
     embedding public.halfvec NOT NULL,
+    document_id uuid,
     CONSTRAINT embeddings_pkey PRIMARY KEY (tenant_id, generation_id, chunk_no)
 );
 ALTER TABLE mainstay.embeddings ALTER embedding SET STORAGE PLAIN;
@@ -281,6 +286,25 @@ CREATE TABLE mainstay.files (
     CONSTRAINT files_purpose_check CHECK ((length(purpose) <= 64)),
     CONSTRAINT files_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT files_visibility_check CHECK ((visibility = ANY (ARRAY['tenant'::text, 'private'::text])))
+);
+
+CREATE TABLE mainstay.group_members (
+    tenant_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    principal_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT group_members_pkey PRIMARY KEY (tenant_id, principal_id, group_id)
+);
+CREATE INDEX group_members_group ON mainstay.group_members USING btree (tenant_id, group_id);
+
+CREATE TABLE mainstay.groups (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT groups_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT groups_tenant_id_name_key UNIQUE (tenant_id, name),
+    CONSTRAINT groups_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
 CREATE TABLE mainstay.index_generations (
@@ -405,6 +429,21 @@ CREATE INDEX model_calls_at ON mainstay.model_calls USING btree (tenant_id, at D
 CREATE INDEX model_calls_conversation ON mainstay.model_calls USING btree (tenant_id, conversation_id) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX model_calls_request ON mainstay.model_calls USING btree (tenant_id, request_id);
 
+CREATE TABLE mainstay.operators (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text COLLATE "C" NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT operators_pkey PRIMARY KEY (id),
+    CONSTRAINT operators_prefix_key UNIQUE (prefix),
+    CONSTRAINT operators_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT operators_prefix_check CHECK ((length(prefix) = 12)),
+    CONSTRAINT operators_secret_sha256_check CHECK ((length(secret_sha256) = 32))
+);
+
 CREATE TABLE mainstay.plans (
     name text COLLATE "C" NOT NULL,
     for_tenants boolean DEFAULT true NOT NULL,
@@ -439,7 +478,10 @@ CREATE TABLE mainstay.principals (
     name text NOT NULL,
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'user'::text NOT NULL,
+    disabled_at timestamp with time zone,
     CONSTRAINT principals_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT principals_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'service_account'::text]))),
     CONSTRAINT principals_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT principals_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'reviewer'::text, 'engineer'::text, 'product'::text, 'customer'::text, 'service'::text])))
 );
@@ -469,6 +511,13 @@ CREATE TABLE mainstay.request_counters (
     CONSTRAINT request_counters_pkey PRIMARY KEY (tenant_id, subject_id)
 ) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
 
+CREATE TABLE mainstay.restricted_documents (
+    tenant_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT restricted_documents_pkey PRIMARY KEY (tenant_id, document_id)
+);
+
 CREATE TABLE mainstay.retired_chunks (
     tenant_id uuid NOT NULL,
     generation_id uuid NOT NULL,
@@ -487,6 +536,22 @@ CREATE TABLE mainstay.scope_keys (
     CONSTRAINT scope_keys_outer_block_check CHECK ((length(outer_block) = 64))
 );
 
+CREATE TABLE mainstay.shares (
+    tenant_id uuid NOT NULL,
+    store_id uuid NOT NULL,
+    document_id uuid,
+    principal_id uuid,
+    group_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    id uuid NOT NULL,
+    CONSTRAINT shares_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT shares_tenant_id_store_id_document_id_principal_id_group_id_key UNIQUE NULLS NOT DISTINCT (tenant_id, store_id, document_id, principal_id, group_id),
+    CONSTRAINT shares_check CHECK ((num_nonnulls(principal_id, group_id) = 1))
+);
+CREATE INDEX shares_document ON mainstay.shares USING btree (tenant_id, document_id) WHERE (document_id IS NOT NULL);
+CREATE INDEX shares_group ON mainstay.shares USING btree (tenant_id, group_id) WHERE (group_id IS NOT NULL);
+CREATE INDEX shares_principal ON mainstay.shares USING btree (tenant_id, principal_id) WHERE (principal_id IS NOT NULL);
+
 CREATE TABLE mainstay.stores (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -503,6 +568,8 @@ CREATE TABLE mainstay.stores (
     CONSTRAINT stores_visibility_check CHECK ((visibility = ANY (ARRAY['tenant'::text, 'private'::text])))
 );
 CREATE INDEX stores_name ON mainstay.stores USING btree (tenant_id, name);
+CREATE INDEX stores_of_tenant ON mainstay.stores USING btree (tenant_id) WHERE (visibility = 'tenant'::text);
+CREATE INDEX stores_owner ON mainstay.stores USING btree (tenant_id, owner_id);
 
 CREATE TABLE mainstay.tenants (
     tenant_id uuid NOT NULL,
@@ -569,6 +636,14 @@ ALTER TABLE mainstay.files ADD CONSTRAINT files_tenant_id_fkey
 ALTER TABLE mainstay.files ADD CONSTRAINT files_tenant_id_owner_id_fkey
     FOREIGN KEY (tenant_id, owner_id) REFERENCES mainstay.principals(tenant_id, id);
 
+ALTER TABLE mainstay.group_members ADD CONSTRAINT group_members_tenant_id_group_id_fkey
+    FOREIGN KEY (tenant_id, group_id) REFERENCES mainstay.groups(tenant_id, id) ON DELETE CASCADE;
+ALTER TABLE mainstay.group_members ADD CONSTRAINT group_members_tenant_id_principal_id_fkey
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES mainstay.principals(tenant_id, id);
+
+ALTER TABLE mainstay.groups ADD CONSTRAINT groups_tenant_id_fkey
+    FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
+
 ALTER TABLE mainstay.index_generations ADD CONSTRAINT index_generations_tenant_id_store_id_fkey
     FOREIGN KEY (tenant_id, store_id) REFERENCES mainstay.stores(tenant_id, id);
 
@@ -591,6 +666,18 @@ ALTER TABLE mainstay.principals ADD CONSTRAINT principals_tenant_id_fkey
 ALTER TABLE mainstay.request_caps ADD CONSTRAINT request_caps_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
 
+ALTER TABLE mainstay.restricted_documents ADD CONSTRAINT restricted_documents_tenant_id_document_id_fkey
+    FOREIGN KEY (tenant_id, document_id) REFERENCES mainstay.documents(tenant_id, id);
+
+ALTER TABLE mainstay.shares ADD CONSTRAINT shares_tenant_id_document_id_fkey
+    FOREIGN KEY (tenant_id, document_id) REFERENCES mainstay.documents(tenant_id, id);
+ALTER TABLE mainstay.shares ADD CONSTRAINT shares_tenant_id_group_id_fkey
+    FOREIGN KEY (tenant_id, group_id) REFERENCES mainstay.groups(tenant_id, id) ON DELETE CASCADE;
+ALTER TABLE mainstay.shares ADD CONSTRAINT shares_tenant_id_principal_id_fkey
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES mainstay.principals(tenant_id, id);
+ALTER TABLE mainstay.shares ADD CONSTRAINT shares_tenant_id_store_id_fkey
+    FOREIGN KEY (tenant_id, store_id) REFERENCES mainstay.stores(tenant_id, id);
+
 ALTER TABLE mainstay.stores ADD CONSTRAINT stores_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
 ALTER TABLE mainstay.stores ADD CONSTRAINT stores_tenant_id_owner_id_fkey
@@ -601,6 +688,20 @@ ALTER TABLE mainstay.tenants ADD CONSTRAINT tenants_plan_fkey
 
 ALTER TABLE mainstay.version_texts ADD CONSTRAINT version_texts_tenant_id_version_id_fkey
     FOREIGN KEY (tenant_id, version_id) REFERENCES mainstay.document_versions(tenant_id, id);
+
+CREATE OR REPLACE FUNCTION keyhole.add_operator(id uuid, name text, prefix text, secret_sha256 bytea, lifetime interval)
+ RETURNS uuid
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO mainstay.operators AS o (id, name, prefix, secret_sha256, expires_at)
+   VALUES (add_operator.id, add_operator.name, add_operator.prefix, add_operator.secret_sha256, (now() + add_operator.lifetime))
+   RETURNING o.id;
+END;
+ALTER ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) TO CURRENT_USER;
 
 CREATE OR REPLACE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max integer, lease interval)
  RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid, fence bigint)
@@ -702,7 +803,7 @@ REVOKE ALL ON ROUTINE keyhole.count_jobs() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.count_jobs() TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.find_key(prefix text, secret_sha256 bytea)
- RETURNS TABLE(tenant_id uuid, key_id uuid, principal_id uuid, role text)
+ RETURNS TABLE(tenant_id uuid, key_id uuid, principal_id uuid, role text, scopes text[])
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -710,13 +811,31 @@ BEGIN ATOMIC
  SELECT k.tenant_id,
      k.id,
      k.principal_id,
-     k.role
-    FROM mainstay.api_keys k
-   WHERE ((k.prefix = find_key.prefix) AND (k.secret_sha256 = find_key.secret_sha256) AND (k.revoked_at IS NULL) AND ((k.expires_at IS NULL) OR (k.expires_at > now())));
+     p.role,
+     k.scopes
+    FROM (mainstay.api_keys k
+      JOIN mainstay.principals p ON (((p.tenant_id = k.tenant_id) AND (p.id = k.principal_id))))
+   WHERE ((k.prefix = find_key.prefix) AND (k.secret_sha256 = find_key.secret_sha256) AND (k.revoked_at IS NULL) AND ((k.expires_at IS NULL) OR (k.expires_at > now())) AND (p.disabled_at IS NULL));
 END;
 ALTER ROUTINE keyhole.find_key(text,bytea) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.find_key(text,bytea) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.find_key(text,bytea) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.find_operator(prefix text, secret_sha256 bytea, tenant_id uuid)
+ RETURNS TABLE(operator_id uuid, found_tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT o.id,
+     t.tenant_id
+    FROM (mainstay.operators o
+      LEFT JOIN mainstay.tenants t ON ((t.tenant_id = find_operator.tenant_id)))
+   WHERE ((o.prefix = find_operator.prefix) AND (o.secret_sha256 = find_operator.secret_sha256) AND (o.revoked_at IS NULL) AND (o.expires_at > now()));
+END;
+ALTER ROUTINE keyhole.find_operator(text,bytea,uuid) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.find_operator(text,bytea,uuid) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.find_operator(text,bytea,uuid) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.find_tenant(name text)
  RETURNS uuid
@@ -1054,6 +1173,17 @@ REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
 
+CREATE OR REPLACE PROCEDURE mainstay.narrow(IN relation regclass, IN rule text)
+ LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    whole text := format('tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())'
+                         ' AND ((SELECT mainstay.sees_all()) OR %s)', rule);
+BEGIN
+    EXECUTE format('ALTER POLICY tenant ON %s USING (%s) WITH CHECK (%s)', relation, whole, whole);
+END $procedure$;
+REVOKE ALL ON ROUTINE mainstay.narrow(regclass,text) FROM PUBLIC;
+
 CREATE OR REPLACE PROCEDURE mainstay.open_keyhole(IN signature regprocedure)
  LANGUAGE plpgsql
 AS $procedure$
@@ -1102,11 +1232,69 @@ REVOKE ALL ON ROUTINE mainstay.sees_all() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.sees_all() TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION mainstay.hidden_documents()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT COALESCE(array_agg(r.document_id), '{}'::uuid[]) AS "coalesce"
+    FROM mainstay.restricted_documents r
+   WHERE ((r.tenant_id = mainstay.current_tenant()) AND (NOT mainstay.sees_all()) AND (NOT (EXISTS ( SELECT
+            FROM mainstay.shares s
+           WHERE ((s.tenant_id = r.tenant_id) AND (s.document_id = r.document_id) AND ((s.principal_id = mainstay.current_principal()) OR (s.group_id IN ( SELECT m.group_id
+                    FROM mainstay.group_members m
+                   WHERE ((m.tenant_id = mainstay.current_tenant()) AND (m.principal_id = mainstay.current_principal()))))))))));
+END;
+REVOKE ALL ON ROUTINE mainstay.hidden_documents() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.hidden_documents() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.shared_stores()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT COALESCE(array_agg(s.store_id), '{}'::uuid[]) AS "coalesce"
+    FROM mainstay.shares s
+   WHERE ((s.tenant_id = mainstay.current_tenant()) AND (s.document_id IS NULL) AND ((s.principal_id = mainstay.current_principal()) OR (s.group_id IN ( SELECT m.group_id
+            FROM mainstay.group_members m
+           WHERE ((m.tenant_id = mainstay.current_tenant()) AND (m.principal_id = mainstay.current_principal()))))));
+END;
+REVOKE ALL ON ROUTINE mainstay.shared_stores() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.shared_stores() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.visible_generations()
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT COALESCE(array_agg(g.id), '{}'::uuid[]) AS "coalesce"
+    FROM (( SELECT s.id
+            FROM mainstay.stores s
+           WHERE ((s.tenant_id = mainstay.current_tenant()) AND (s.visibility = 'tenant'::text))
+         UNION
+          SELECT s.id
+            FROM mainstay.stores s
+           WHERE ((s.tenant_id = mainstay.current_tenant()) AND (s.owner_id = mainstay.current_principal()))
+         UNION
+          SELECT unnest(mainstay.shared_stores()) AS unnest) seen
+      JOIN mainstay.index_generations g ON (((g.tenant_id = mainstay.current_tenant()) AND (g.store_id = seen.id))));
+END;
+REVOKE ALL ON ROUTINE mainstay.visible_generations() FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.visible_generations() TO mainstay_runtime;
+
 ALTER TABLE mainstay.answer_passages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.answer_passages FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.answer_passages
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.answers a
+  WHERE ((a.tenant_id = answer_passages.tenant_id) AND (a.id = answer_passages.answer_id)))) AND (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = answer_passages.tenant_id) AND (s.id = answer_passages.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.answers a
+  WHERE ((a.tenant_id = answer_passages.tenant_id) AND (a.id = answer_passages.answer_id)))) AND (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = answer_passages.tenant_id) AND (s.id = answer_passages.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT DELETE, INSERT, SELECT ON mainstay.answer_passages TO mainstay_runtime;
 
 ALTER TABLE mainstay.answers ENABLE ROW LEVEL SECURITY;
@@ -1114,8 +1302,8 @@ ALTER TABLE mainstay.answers FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.answers FOR SELECT TO mainstay_keyhole
     USING (true);
 CREATE POLICY tenant ON mainstay.answers
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.answers TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, owner_id, state, deadline_at) ON mainstay.answers TO mainstay_keyhole;
 
@@ -1127,7 +1315,7 @@ CREATE POLICY tenant ON mainstay.api_keys
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.api_keys TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, prefix, secret_sha256, role, expires_at, revoked_at) ON mainstay.api_keys TO mainstay_keyhole;
+GRANT SELECT (tenant_id, id, principal_id, prefix, secret_sha256, expires_at, revoked_at, scopes) ON mainstay.api_keys TO mainstay_keyhole;
 GRANT UPDATE (revoked_at) ON mainstay.api_keys TO mainstay_runtime;
 
 ALTER TABLE mainstay.audit_entries ENABLE ROW LEVEL SECURITY;
@@ -1142,82 +1330,146 @@ ALTER TABLE mainstay.audit_entries ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE mainstay.chunk_counters ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.chunk_counters FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunk_counters
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = chunk_counters.tenant_id) AND (s.id = chunk_counters.store_id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.chunk_counters TO mainstay_runtime;
 
 ALTER TABLE mainstay.chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.chunks
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id))
+ OFFSET 0)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = chunks.tenant_id) AND (s.id = chunks.store_id))
+ OFFSET 0)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT INSERT, SELECT ON mainstay.chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.citations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.citations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.citations
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.answer_passages p
+  WHERE ((p.tenant_id = citations.tenant_id) AND (p.answer_id = citations.answer_id) AND (p.rank = citations.rank)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.answer_passages p
+  WHERE ((p.tenant_id = citations.tenant_id) AND (p.answer_id = citations.answer_id) AND (p.rank = citations.rank)))))));
 GRANT DELETE, INSERT, SELECT ON mainstay.citations TO mainstay_runtime;
 
 ALTER TABLE mainstay.conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.conversations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.conversations
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT INSERT, SELECT ON mainstay.conversations TO mainstay_runtime;
 
 ALTER TABLE mainstay.document_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.document_versions FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.document_versions
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = document_versions.tenant_id) AND (s.id = document_versions.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = document_versions.tenant_id) AND (s.id = document_versions.store_id)))) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT INSERT, SELECT, UPDATE ON mainstay.document_versions TO mainstay_runtime;
 
 ALTER TABLE mainstay.documents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.documents FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.documents
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = documents.tenant_id) AND (s.id = documents.store_id)))) AND (NOT (id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = documents.tenant_id) AND (s.id = documents.store_id)))) AND (NOT (id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT INSERT, SELECT ON mainstay.documents TO mainstay_runtime;
 GRANT UPDATE (version_current_id, attributes, deleted_at) ON mainstay.documents TO mainstay_runtime;
 
 ALTER TABLE mainstay.embeddings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.embeddings FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.embeddings
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((generation_id IN ( SELECT unnest(mainstay.visible_generations()) AS unnest)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR ((generation_id IN ( SELECT unnest(mainstay.visible_generations()) AS unnest)) AND (NOT (document_id IN ( SELECT unnest(mainstay.hidden_documents()) AS unnest)))))));
 GRANT DELETE, INSERT, SELECT ON mainstay.embeddings TO mainstay_runtime;
 
 ALTER TABLE mainstay.file_batches ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.file_batches FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.file_batches
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = file_batches.tenant_id) AND (s.id = file_batches.store_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = file_batches.tenant_id) AND (s.id = file_batches.store_id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT ON mainstay.file_batches TO mainstay_runtime;
 GRANT UPDATE (cancelled_at) ON mainstay.file_batches TO mainstay_runtime;
 
 ALTER TABLE mainstay.files ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.files FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.files
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR (EXISTS ( SELECT
+   FROM (mainstay.document_versions v
+     JOIN mainstay.documents d ON (((d.tenant_id = v.tenant_id) AND (d.id = v.document_id) AND (d.deleted_at IS NULL))))
+  WHERE ((v.tenant_id = files.tenant_id) AND (v.file_id = files.id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR (EXISTS ( SELECT
+   FROM (mainstay.document_versions v
+     JOIN mainstay.documents d ON (((d.tenant_id = v.tenant_id) AND (d.id = v.document_id) AND (d.deleted_at IS NULL))))
+  WHERE ((v.tenant_id = files.tenant_id) AND (v.file_id = files.id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT ON mainstay.files TO mainstay_runtime;
-GRANT UPDATE (deleted_at) ON mainstay.files TO mainstay_runtime;
+GRANT UPDATE (visibility, deleted_at) ON mainstay.files TO mainstay_runtime;
+
+ALTER TABLE mainstay.group_members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.group_members FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.group_members
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.group_members TO mainstay_runtime;
+
+ALTER TABLE mainstay.groups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.groups FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.groups
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.groups TO mainstay_runtime;
 
 ALTER TABLE mainstay.index_generations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.index_generations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_generations
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.stores s
+  WHERE ((s.tenant_id = index_generations.tenant_id) AND (s.id = index_generations.store_id))
+ OFFSET 0)))));
 GRANT INSERT, SELECT ON mainstay.index_generations TO mainstay_runtime;
 GRANT UPDATE (live, chunk_count, term_count_total, languages, embedding_sum) ON mainstay.index_generations TO mainstay_runtime;
 
 ALTER TABLE mainstay.index_segments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.index_segments FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.index_segments
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
 
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
@@ -1238,9 +1490,17 @@ GRANT SELECT ON mainstay.migrations TO mainstay_runtime;
 ALTER TABLE mainstay.model_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.model_calls FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.model_calls
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT INSERT, SELECT ON mainstay.model_calls TO mainstay_runtime;
+
+ALTER TABLE mainstay.operators ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.operators FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.operators TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+GRANT INSERT (id, name, prefix, secret_sha256, expires_at) ON mainstay.operators TO mainstay_keyhole;
+GRANT SELECT (id, prefix, secret_sha256, expires_at, revoked_at) ON mainstay.operators TO mainstay_keyhole;
 
 CREATE POLICY keyhole ON mainstay.plans FOR SELECT TO mainstay_keyhole
     USING (true);
@@ -1250,16 +1510,26 @@ GRANT SELECT (name, requests_per_second, requests_burst, requests_per_hour) ON m
 ALTER TABLE mainstay.posting_blocks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.posting_blocks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.posting_blocks
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = posting_blocks.tenant_id) AND (g.id = posting_blocks.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.posting_blocks TO mainstay_runtime;
 
 ALTER TABLE mainstay.principals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.principals FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.principals FOR SELECT TO mainstay_keyhole
+    USING (true);
 CREATE POLICY tenant ON mainstay.principals
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
 GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, role, disabled_at) ON mainstay.principals TO mainstay_keyhole;
+GRANT UPDATE (role, disabled_at) ON mainstay.principals TO mainstay_runtime;
 
 ALTER TABLE mainstay.request_caps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.request_caps FORCE ROW LEVEL SECURITY;
@@ -1284,11 +1554,24 @@ GRANT INSERT (tenant_id, subject_id) ON mainstay.request_counters TO mainstay_ke
 GRANT SELECT (tenant_id, subject_id, backlog, counted_at, hour, used) ON mainstay.request_counters TO mainstay_keyhole;
 GRANT UPDATE (backlog, counted_at, hour, used) ON mainstay.request_counters TO mainstay_keyhole;
 
+ALTER TABLE mainstay.restricted_documents ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.restricted_documents FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.restricted_documents
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.restricted_documents TO mainstay_runtime;
+
 ALTER TABLE mainstay.retired_chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.retired_chunks FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.retired_chunks
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id))
+ OFFSET 0)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.index_generations g
+  WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id))
+ OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
 
 ALTER TABLE mainstay.scope_keys ENABLE ROW LEVEL SECURITY;
@@ -1296,13 +1579,20 @@ CREATE POLICY keyhole ON mainstay.scope_keys FOR SELECT TO mainstay_keyhole
     USING (true);
 GRANT SELECT (id, inner_block, outer_block) ON mainstay.scope_keys TO mainstay_keyhole;
 
+ALTER TABLE mainstay.shares ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.shares FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.shares
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.shares TO mainstay_runtime;
+
 ALTER TABLE mainstay.stores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.stores FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.stores
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND ((visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR ( SELECT mainstay.sees_all() AS sees_all))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR (id = ANY (( SELECT mainstay.shared_stores() AS shared_stores)::uuid[])))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal)) OR (id = ANY (( SELECT mainstay.shared_stores() AS shared_stores)::uuid[])))));
 GRANT INSERT, SELECT ON mainstay.stores TO mainstay_runtime;
-GRANT UPDATE (name, metadata, last_active_at, deleted_at) ON mainstay.stores TO mainstay_runtime;
+GRANT UPDATE (visibility, name, metadata, last_active_at, deleted_at) ON mainstay.stores TO mainstay_runtime;
 
 ALTER TABLE mainstay.tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.tenants FORCE ROW LEVEL SECURITY;
@@ -1317,6 +1607,10 @@ GRANT SELECT (tenant_id, name, plan) ON mainstay.tenants TO mainstay_keyhole;
 ALTER TABLE mainstay.version_texts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.version_texts FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON mainstay.version_texts
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.document_versions v
+  WHERE ((v.tenant_id = version_texts.tenant_id) AND (v.id = version_texts.version_id)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.document_versions v
+  WHERE ((v.tenant_id = version_texts.tenant_id) AND (v.id = version_texts.version_id)))))));
 GRANT INSERT, SELECT ON mainstay.version_texts TO mainstay_runtime;

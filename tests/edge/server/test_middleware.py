@@ -1,50 +1,43 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
-from fastapi import APIRouter
 from prometheus_client import REGISTRY
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.access.operations import DECLARED
 from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
 from mainstay.platform.postgres import Database
-from tests.support.edge import make_key
 from tests.support.system import TestSystem
-from tests.support.tenants import TestTenant
-
-router = APIRouter()
 
 
-@router.get("/fails")
 async def fail() -> None:
     raise RuntimeError("nobody foresaw this")
 
 
 @pytest.fixture
-async def failing_app(
-    database: Database, owner_database: Database, tenant: TestTenant
-) -> AsyncGenerator[httpx2.AsyncClient]:
-    """An app with one route, which fails."""
+async def failing_app(database: Database) -> AsyncGenerator[httpx2.AsyncClient]:
+    """An app without the product's routes, whose readiness fails as nobody foresaw."""
 
     @asynccontextmanager
     async def opened(_: Settings) -> AsyncGenerator[ServerSystem]:
-        yield ServerSystem(database, [router], {}, Admission(database))
+        yield ServerSystem(database, [], {"fails": fail}, Admission(database))
 
-    app = create_app(Settings(), opened)
-    headers = {"authorization": f"Bearer {await make_key(owner_database, tenant)}"}
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test", headers=headers)
+    app = create_app(Settings(), opened, declared=replace(DECLARED, operations={}))
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
     async with app.router.lifespan_context(app), client:
         yield client
 
 
 async def test_unforeseen_error_is_answered_with_its_id_and_counted(failing_app: httpx2.AsyncClient) -> None:
-    labels = {"method": "GET", "route": "/fails", "status": "500"}
+    labels = {"method": "GET", "route": "/readyz", "status": "500"}
     before = REGISTRY.get_sample_value("mainstay_http_requests_total", labels) or 0
-    failed = await failing_app.get("/fails", headers={"x-request-id": "given"})
+    failed = await failing_app.get("/readyz", headers={"x-request-id": "given"})
     assert failed.status_code == 500
     assert failed.headers["x-request-id"] == "given"
     assert failed.headers["x-content-type-options"] == "nosniff"

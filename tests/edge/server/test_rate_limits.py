@@ -7,19 +7,17 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
 
 import asyncpg
 import httpx2
 import openai
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
 from mainstay.control.access import service as access
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.limits import service as limits
 from mainstay.control.limits.admission import TAKE_TIMEOUT_S, Admission
 from mainstay.control.limits.leases import KEYLESS_DEFAULT
@@ -30,6 +28,7 @@ from mainstay.edge.server.rate_limits import duration, headers_of
 from mainstay.kernel.ids import encode_id, new_id
 from mainstay.platform.postgres import Database
 from tests.support.database import SCOPE_KEY, DatabaseUrls
+from tests.support.edge import declared_of
 from tests.support.system import Member, TestSystem
 from tests.support.tenants import TestTenant
 
@@ -44,7 +43,7 @@ SETTINGS = Settings(MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex())  # type: ignore[a
 
 
 @router.get("/things")
-async def things(caller: Annotated[Caller, Depends(permitted("ask"))]) -> str:
+async def things(caller: Permitted) -> str:
     return str(caller.tenant_id)
 
 
@@ -77,7 +76,7 @@ async def server_process(url: str) -> AsyncGenerator[Process]:
         await admission.close()
         await database.close()
 
-    app = create_app(Settings(), opened)
+    app = create_app(Settings(), opened, declared=declared_of(router))
     async with app.router.lifespan_context(app):
         yield Process(app)
 

@@ -3,11 +3,24 @@
 from dataclasses import astuple
 from uuid import UUID
 
+import numpy as np
+import pytest
+
 from mainstay.knowledge.retrieval import service
+from mainstay.knowledge.retrieval.fusion import CANDIDATES
 from mainstay.platform.postgres import Database, Scope
+from mainstay.platform.postgres.queries import parse_queries
 from tests.support.retrieval import index_texts, make_chunks, make_store, make_vectors
 from tests.support.tenants import TestTenant
 
+_RESTRICT = parse_queries(
+    """
+-- name: restrict
+-- Hides a document from everyone but those who see all.
+INSERT INTO mainstay.restricted_documents (tenant_id, document_id) VALUES (:tenant_id, :document_id)
+""",
+    origin="tests",
+)["restrict"]
 TEXTS = ["tide moon kelp", "tide tide", "gull reef moon"]
 
 
@@ -62,3 +75,30 @@ async def test_private_store_is_searched_by_its_owner_and_admins_only(database: 
         await index_texts(tx, store_id, TEXTS)
     assert len(await search(database, tenant.admin, store_id)) == len(TEXTS)
     assert await search(database, tenant.customer, store_id) == []
+
+
+@pytest.mark.parametrize("by_meaning", [True, False], ids=["both legs", "words alone"])
+async def test_hidden_chunks_take_no_place_among_the_best(
+    database: Database, tenant: TestTenant, by_meaning: bool
+) -> None:
+    # More that match better than a leg ever proposes, all of them in one document that is hidden from the customer.
+    hidden_count, seen_count, limit = 2 * CANDIDATES, 12, 10
+    vector = make_vectors(1, seed=4)[0]
+    async with database.write(tenant.admin, unaudited="a test") as tx:
+        store_id = await make_store(tx)
+        near = np.tile(vector, (hidden_count, 1))
+        hidden = await index_texts(tx, store_id, [f"tide moon {no}" for no in range(hidden_count)], vectors=near)
+        far = make_vectors(seen_count, seed=5)
+        seen = await index_texts(tx, store_id, [f"tide {'kelp ' * 20}{no}" for no in range(seen_count)], vectors=far)
+        await tx.execute(_RESTRICT, document_id=hidden.document_id)
+    found = {}
+    for name, scope in (("admin", tenant.admin), ("customer", tenant.customer)):
+        async with database.read(scope) as tx:
+            found[name] = await service.search(
+                tx, store_id=store_id, query="tide moon", vector=vector if by_meaning else None, limit=limit
+            )
+    assert {one.document_id for one in found["admin"].passages} == {hidden.document_id}
+    theirs = [*found["customer"].passages, *found["customer"].cut]
+    assert len(found["customer"].passages) == limit
+    assert len(theirs) == seen_count
+    assert {one.document_id for one in theirs} == {seen.document_id}

@@ -5,15 +5,13 @@ import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import asyncpg
 import pytest
 import structlog.testing
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.kernel.ids import new_id
 from mainstay.platform.postgres import Database, WriteTx
@@ -99,15 +97,12 @@ async def test_postgres_itself_would_tell_the_row(superuser_url: str) -> None:
         await connection.close()
 
 
-Anyone = Annotated[Caller, Depends(permitted("ask"))]
-
-
 @pytest.fixture(scope="module")
 async def edge(database: Database, owner_database: Database) -> AsyncIterator[Edge]:
     made = APIRouter()
 
     @made.post("/v1/breaks/{number}")
-    async def breaks(caller: Anyone, number: int) -> None:
+    async def breaks(caller: Permitted, number: int) -> None:
         async with database.write(caller.scope, unaudited="it fails") as tx:
             await BREAKS[number](tx)
 

@@ -1,18 +1,21 @@
-"""The door as routes use it: proves the key of a request, and checks one permission."""
+"""The door as routes use it: proves the key of a request, and that it may do the operation that was asked for."""
 
-from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import structlog
-from fastapi import Request
+from fastapi import Depends, Request
 
 from mainstay.control.access import service
-from mainstay.control.access.models import Caller, Permission
+from mainstay.control.access.models import Caller
 
 
 async def prove(request: Request) -> Caller:
     """Return who asks; raises InvalidKey. Reads the head of the request alone, so it can come before the body."""
     caller = await service.authenticate(
-        request.app.state.database, bearer(request), request_id=request.state.request_id
+        request.app.state.database,
+        bearer(request),
+        request_id=request.state.request_id,
+        tenant=request.headers.get(service.TENANT_HEADER),
     )
     # Kept for the routes, and for the error handler, which audits a denial in the name of whoever was denied.
     request.state.caller = caller
@@ -20,15 +23,20 @@ async def prove(request: Request) -> Caller:
     return caller
 
 
-def permitted(permission: Permission) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a dependency that yields the caller, as it was proved, if its role includes `permission`."""
-
-    async def caller(request: Request) -> Caller:
-        proved: Caller = request.state.caller
-        service.require(proved, permission)
-        return proved
-
+async def permitted(request: Request) -> Caller:
+    """Return the caller, as it was proved, if its role and key include what the declared table asks for its route."""
+    caller: Caller = request.state.caller
+    service.authorise(caller, operation_of(request), request.app.state.declared)
     return caller
+
+
+def operation_of(request: Request) -> str:
+    """Return the operation that a request asks for, by its name in the declared table."""
+    return f"{request.method} {request.scope['route'].path_format}"
+
+
+# What each route that is not public declares: its caller, known and permitted.
+Permitted = Annotated[Caller, Depends(permitted)]
 
 
 def bearer(request: Request) -> str | None:

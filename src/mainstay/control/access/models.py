@@ -1,52 +1,46 @@
-"""Who asks: principals with roles, the keys they hold, and what each role may do."""
+"""Who asks: principals with roles, and the keys they hold."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from mainstay.control.access.operations import DECLARED, Permission, Role
 from mainstay.platform.postgres import Scope
 
-Role = Literal["owner", "admin", "reviewer", "engineer", "product", "customer", "service"]
-Permission = Literal[
-    "ask", "documents.read", "documents.write", "documents.share", "usage.read", "audit.read", "keys.manage"
-]
 Visibility = Literal["tenant", "private"]
+PrincipalKind = Literal["user", "service_account"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
-
-# Whoever reviews or repairs answers must see them; the others see what is theirs or shared.
-SEES_ALL: frozenset[Role] = frozenset({"owner", "admin", "reviewer", "engineer"})
-
-_READS: tuple[Permission, ...] = ("ask", "documents.read", "usage.read")
-_WRITES: tuple[Permission, ...] = (*_READS, "documents.write")
-# To change what everyone in the tenant is answered from. A customer may not: its documents would speak to the others.
-_SHARES: tuple[Permission, ...] = (*_WRITES, "documents.share")
-PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    "owner": frozenset(get_args(Permission)),
-    "admin": frozenset(get_args(Permission)),
-    "reviewer": frozenset(_SHARES),
-    "engineer": frozenset((*_SHARES, "audit.read")),
-    "product": frozenset(_READS),
-    "customer": frozenset(_WRITES),
-    "service": frozenset(_SHARES),
-}
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A principal on one request, as its key proved."""
+    """A principal on one request, as its key proved; `scopes` limit the key, None where it may do all its role may.
+
+    The role `operator` is of somebody above the tenants, who looks into the one that the request names.
+    """
 
     tenant_id: UUID
     principal_id: UUID
     key_id: UUID
-    role: Role
+    role: Role | Literal["operator"]
     request_id: str
+    scopes: frozenset[Permission] | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """Return what both the role and the key include; an operator has none and reads by name of operation."""
+        if self.role == "operator":
+            return frozenset()
+        held = DECLARED.permissions[self.role]
+        return held if self.scopes is None else held & self.scopes
 
     @property
     def scope(self) -> Scope:
         """Return the scope in which this caller's transactions run."""
-        return Scope(self.tenant_id, self.principal_id, self.role in SEES_ALL, self.request_id)
+        sees_all = self.role == "operator" or self.role in DECLARED.sees_all
+        return Scope(self.tenant_id, self.principal_id, sees_all, self.request_id)
 
     @property
     def visibility_default(self) -> Visibility:
@@ -61,6 +55,26 @@ class IssuedKey:
     id: UUID
     principal_id: UUID
     role: Role
+    name: str
+    scopes: tuple[Permission, ...] | None
     prefix: str
     secret: str
     expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who holds an operator's key, and the tenant that the request names, None where there is no such tenant."""
+
+    id: UUID
+    tenant_id: UUID | None
+
+
+@dataclass(frozen=True)
+class NewOperator:
+    """A new operator; `secret` is its key, shown once and kept nowhere."""
+
+    id: UUID
+    name: str
+    secret: str
+    lifetime_days: int

@@ -2,16 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.audit import service
 from mainstay.control.audit.schemas import AuditObject
 from mainstay.platform.http import Listing, ListObject
 from mainstay.platform.postgres import Database
-
-Auditor = Annotated[Caller, Depends(permitted("audit.read"))]
 
 
 class AuditRoutes:
@@ -28,7 +25,7 @@ class AuditRoutes:
 
     async def list(
         self,
-        caller: Auditor,
+        caller: Permitted,
         listing: Listing,
         action: Annotated[str | None, Query(max_length=64)] = None,
         request_id: Annotated[str | None, Query(max_length=64)] = None,

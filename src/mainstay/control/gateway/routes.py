@@ -2,13 +2,11 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.audit import service as audit
 from mainstay.control.gateway.errors import UnknownModel
 from mainstay.control.gateway.schemas import EmbeddingList, EmbeddingsCreate, ModelObject
@@ -17,8 +15,6 @@ from mainstay.control.metering import service as metering
 from mainstay.kernel.errors import Invalid
 from mainstay.platform.http import JsonResponse, ListObject, answers
 from mainstay.platform.postgres import Database
-
-Asker = Annotated[Caller, Depends(permitted("ask"))]
 
 
 class ModelRoutes:
@@ -49,18 +45,18 @@ class ModelRoutes:
         assistants = [ModelObject(id=name, owned_by="mainstay") for name in self._assistants]
         return assistants + [ModelObject(id=model.name, owned_by=model.provider) for model in self._gateway.models()]
 
-    async def list(self, _: Asker) -> ListObject[ModelObject]:
+    async def list(self, _: Permitted) -> ListObject[ModelObject]:
         """List what can be named as `model`: assistants, chat models, the embedding model."""
         return ListObject[ModelObject].of(self._models(), has_more=False)
 
-    async def read(self, _: Asker, model: str) -> ModelObject:
+    async def read(self, _: Permitted, model: str) -> ModelObject:
         """Read one model."""
         models = {one.id: one for one in self._models()}
         if model not in models:
             raise UnknownModel(model, sorted(models))
         return models[model]
 
-    async def embed(self, caller: Asker, body: EmbeddingsCreate) -> Response:
+    async def embed(self, caller: Permitted, body: EmbeddingsCreate) -> Response:
         """Return one vector of length 1 per text."""
         texts = [body.input] if isinstance(body.input, str) else list(body.input)
         dimensions = self._gateway.embedder.dimensions

@@ -1,19 +1,13 @@
 """Limits over HTTP: what holds for the caller, and the caps of a key or a principal."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.limits import service
 from mainstay.control.limits.admission import Admission
 from mainstay.control.limits.models import Limits
 from mainstay.control.limits.schemas import CapObject, CapUpdate, LimitsObject
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("usage.read"))]
-KeyKeeper = Annotated[Caller, Depends(permitted("keys.manage"))]
 
 
 class LimitRoutes:
@@ -30,14 +24,14 @@ class LimitRoutes:
         router.add_api_route("/{subject_id}", self.cap, methods=["PUT"], summary="Cap a key or a principal")
         return router
 
-    async def read(self, caller: Reader) -> LimitsObject:
+    async def read(self, caller: Permitted) -> LimitsObject:
         """Tell what the caller may do, and what is left of it."""
         standing = await self._admission.read(caller)
         async with self._database.read(caller.scope) as tx:
             plan = await service.plan_of_tenant(tx)
         return LimitsObject.of(caller, plan, standing)
 
-    async def cap(self, caller: KeyKeeper, subject_id: str, body: CapUpdate) -> CapObject:
+    async def cap(self, caller: Permitted, subject_id: str, body: CapUpdate) -> CapObject:
         """Give a key (`key_…`) or a principal (`usr_…`) limits of its own; it holds everywhere within a second."""
         limits = Limits(body.requests_per_second, body.requests_burst, body.requests_per_hour)
         async with self._database.write(caller.scope) as tx:

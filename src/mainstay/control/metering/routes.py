@@ -2,17 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.metering import service
 from mainstay.control.metering.models import Grouping
 from mainstay.control.metering.schemas import UsageObject
 from mainstay.platform.http import Listing
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("usage.read"))]
 
 
 class UsageRoutes:
@@ -29,7 +26,7 @@ class UsageRoutes:
 
     async def read(
         self,
-        caller: Reader,
+        caller: Permitted,
         listing: Listing,
         by: Grouping | None = None,
         days: int = service.DAYS_DEFAULT,

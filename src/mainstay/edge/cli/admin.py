@@ -1,4 +1,4 @@
-"""`mainstay tenants create` and `keys create`: maintenance as the owner of the schema, on the machine itself."""
+"""`mainstay tenants create`, `keys create`, `operators create`: maintenance as the schema's owner, on the machine."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -15,7 +15,8 @@ from mainstay.kernel.ids import encode_id
 Role = Literal["owner", "admin", "reviewer", "engineer", "product", "customer", "service"]
 
 tenants = typer.Typer(no_args_is_help=True, help="Make tenants.")
-keys = typer.Typer(no_args_is_help=True, help="Make API keys.")
+keys = typer.Typer(no_args_is_help=True, help="Make, show and revoke API keys.")
+operators = typer.Typer(no_args_is_help=True, help="Make operators, who stand above the tenants and only read.")
 
 
 @tenants.command("create")
@@ -99,3 +100,25 @@ def create_key_command(
         )
         return
     console.print(f"Key for the role {made.role} in {tenant}, shown this once:\n{made.secret}")
+
+
+@operators.command("create")
+def create_operator_command(
+    name: str,
+    expires_in_days: Annotated[int, typer.Option(min=1, max=365, help="When the key ends.")] = 30,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make an operator; what it reads of a tenant stands in that tenant's audit, and it changes nothing."""
+    # Imported here for the same reason.
+    from mainstay.edge.maintain import create_operator
+
+    settings = load_settings()
+    made = asyncio.run(create_operator(settings, owner_url(settings), name=name, lifetime_days=expires_in_days))
+    operator_id = encode_id("usr_", made.id)
+    if as_json:
+        print_json({"id": operator_id, "object": "operator", "name": made.name, "key": made.secret})
+        return
+    console.print(
+        f"Operator {made.name} ({operator_id})\nKey for {made.lifetime_days} days, shown this once;"
+        f" send it with `Mainstay-Tenant: ten_…`:\n{made.secret}"
+    )

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from mainstay.edge.cli import admin, ingest, knowledge, limits, records, system
+from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, system
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.sdk import ApiError, Unreachable
@@ -45,6 +45,9 @@ app.add_typer(admin.tenants, name="tenants")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(limits.plans, name="plans")
 app.add_typer(limits.limits, name="limits")
+app.add_typer(admin.operators, name="operators")
+app.add_typer(members.principals, name="principals")
+app.add_typer(members.groups, name="groups")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -39,3 +40,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, folded
 def moment(iso: str) -> str:
     """Return a moment to the second, for people."""
     return iso[:19].replace("T", " ")
+
+
+def day(seconds: int | None) -> str | None:
+    """Return the day of a moment in seconds since 1970, for people."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from mainstay.config import Settings
 from mainstay.control.access import service as access
-from mainstay.control.access.models import IssuedKey, Role
+from mainstay.control.access.models import IssuedKey, NewOperator, Role
 from mainstay.control.audit import service as audit
 from mainstay.control.limits import service as limits
 from mainstay.control.limits.models import UNLIMITED, Limits
@@ -55,6 +55,12 @@ async def create_key(
             if cap != UNLIMITED:
                 await limits.set_cap(tx, encode_id("key_", key.id), cap)
             return key
+
+
+async def create_operator(settings: Settings, owner_url: str, *, name: str, lifetime_days: int) -> NewOperator:
+    """Create an operator above the tenants, with its key."""
+    async with open_database(settings, owner_url) as database, database.keyhole() as tx:
+        return await access.add_operator(tx, name=name, lifetime_days=lifetime_days)
 
 
 async def find_tenant(settings: Settings, owner_url: str, name: str) -> UUID | None:

@@ -5,12 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse, Response
 
 from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
+from mainstay.control.access.operations import DECLARED, Table
+from mainstay.control.audit.door import operator_audited
 from mainstay.edge.server.authentication import RequireKey
 from mainstay.edge.server.bodies import ProvedBodies
 from mainstay.edge.server.errors import install_error_handlers
@@ -18,14 +20,20 @@ from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.middleware import RequestContext
 from mainstay.edge.server.openapi import install_openapi
+from mainstay.edge.server.operations import require_declared
 from mainstay.edge.server.rate_limits import RequestLimits
 
 PAGE = Path(__file__).parent / "page"
 Opener = Callable[[Settings], AbstractAsyncContextManager[ServerSystem]]
 
 
-def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | None = None) -> FastAPI:
-    """Return the application; its objects are opened when it starts and closed when it stops."""
+def create_app(
+    settings: Settings, open_system: Opener, limits: EdgeLimits | None = None, declared: Table = DECLARED
+) -> FastAPI:
+    """Return the application; its objects are opened when it starts and closed when it stops.
+
+    It does not start where what it serves is not what `declared` has.
+    """
     limits = limits or limits_of(settings)
 
     @asynccontextmanager
@@ -34,10 +42,11 @@ def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | Non
             app.state.database = system.database
             app.state.admission = system.admission
             for router in system.routers:
-                app.include_router(router)
+                app.include_router(router, dependencies=[Depends(operator_audited)])
             app.include_router(HealthRoutes(system.checks).router())
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")
+            require_declared(app, declared)
             yield
 
     app = FastAPI(
@@ -49,6 +58,7 @@ def create_app(settings: Settings, open_system: Opener, limits: EdgeLimits | Non
         # A path with a slash too many is no other path.
         redirect_slashes=False,
     )
+    app.state.declared = declared
     install_error_handlers(app)
     install_openapi(app)
     # The last one added is the first one passed: the key is proved before a body is read.

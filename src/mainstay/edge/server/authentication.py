@@ -1,4 +1,4 @@
-"""Who asks is proved, and counted, before a body is read, on every path that is not declared public here."""
+"""Who asks is proved, and counted, before a body is read, on every path that is not declared public."""
 
 from typing import Final
 
@@ -6,11 +6,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mainstay.control.access.door import prove
+from mainstay.control.access.operations import DECLARED
 from mainstay.edge.server.rate_limits import admit
 
-# What anyone may read. A route that is added later needs a key until it is added here too.
-PUBLIC_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/metrics", "/openapi.json"})
-PUBLIC_FOLDER: Final = "/page/"
+# What anyone may read, as the declared table has it. A route that is added later needs a key until it stands there.
+_PUBLIC: Final = [operation.split(" ", 1) for operation in DECLARED.public]
+PUBLIC_PATHS: Final = frozenset(path for method, path in _PUBLIC if method != "MOUNT")
+PUBLIC_FOLDERS: Final = tuple(f"{path}/" for method, path in _PUBLIC if method == "MOUNT")
 
 
 class RequireKey:
@@ -29,4 +31,4 @@ class RequireKey:
 
 def is_public(path: str) -> bool:
     """Return whether a path is open to everyone."""
-    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER)
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS)

@@ -3,13 +3,12 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
+from mainstay.control.access.door import Permitted
 from mainstay.control.access.models import Caller
 from mainstay.control.gateway.completion import Completed, Completion, PlainChat
 from mainstay.control.gateway.models import Message
@@ -23,8 +22,6 @@ from mainstay.knowledge.answers.schemas import ChatCompletion, ChatCompletionCre
 from mainstay.knowledge.answers.wire import Json
 from mainstay.knowledge.assistants.service import PREFIX, Assistants
 from mainstay.platform.http import EventStream, JsonResponse, answers
-
-Asker = Annotated[Caller, Depends(permitted("ask"))]
 
 
 class ChatRoutes:
@@ -48,7 +45,7 @@ class ChatRoutes:
         )
         return router
 
-    async def create(self, caller: Asker, body: ChatCompletionCreate) -> Response:
+    async def create(self, caller: Permitted, body: ChatCompletionCreate) -> Response:
         """Answer as an assistant, or hand the messages to a plain model."""
         if not body.model.startswith(PREFIX):
             return await self._plain_call(caller, body)

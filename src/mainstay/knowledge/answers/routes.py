@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.answers import service, wire
@@ -25,8 +24,6 @@ from mainstay.knowledge.answers.stream import ResponseStream
 from mainstay.knowledge.assistants.service import Assistants
 from mainstay.platform.http import Deleted, EventStream, JsonResponse, answers
 from mainstay.platform.postgres import Database
-
-Asker = Annotated[Caller, Depends(permitted("ask"))]
 
 
 class AnswerRoutes:
@@ -67,7 +64,7 @@ class AnswerRoutes:
         )
         return router
 
-    async def create(self, caller: Asker, body: ResponseCreate) -> Response:
+    async def create(self, caller: Permitted, body: ResponseCreate) -> Response:
         """Answer a question from the caller's stores, whole or as a stream of events."""
         assistant = self._assistants.resolve(body.model)
         events = self._ask.events(caller, question_of(body), assistant)
@@ -78,19 +75,19 @@ class AnswerRoutes:
         answer = await last_answer(events)
         return JsonResponse(wire.response(answer, with_results=with_results))
 
-    async def read(self, caller: Asker, answer_id: str) -> Response:
+    async def read(self, caller: Permitted, answer_id: str) -> Response:
         """Read an answer as it was stored."""
         async with self._database.read(caller.scope) as tx:
             answer = await service.require(tx, decode_id("resp_", answer_id))
         return JsonResponse(wire.response(answer))
 
-    async def delete(self, caller: Asker, answer_id: str) -> Deleted:
+    async def delete(self, caller: Permitted, answer_id: str) -> Deleted:
         """Delete an answer that the caller asked for; its words are removed, and usage and audit stay."""
         async with self._database.write(caller.scope) as tx:
             await service.delete(tx, caller, decode_id("resp_", answer_id))
         return Deleted(id=answer_id, object="response")
 
-    async def receipt(self, caller: Asker, answer_id: str) -> Response:
+    async def receipt(self, caller: Permitted, answer_id: str) -> Response:
         """Explain an answer: passages, scores, versions, stages, cost, and whether a source has changed since."""
         async with self._database.read(caller.scope) as tx:
             explained = await service.explain(tx, decode_id("resp_", answer_id))

@@ -1,11 +1,8 @@
 """File batches over HTTP: `/v1/vector_stores/{id}/file_batches`, as OpenAI has it."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.kernel.ids import decode_id
 from mainstay.knowledge.documents import batches
 from mainstay.knowledge.documents.schemas import (
@@ -17,9 +14,6 @@ from mainstay.knowledge.documents.schemas import (
 )
 from mainstay.platform.http import Listing, ListObject
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("documents.read"))]
-Writer = Annotated[Caller, Depends(permitted("documents.write"))]
 
 
 class BatchRoutes:
@@ -37,19 +31,19 @@ class BatchRoutes:
         router.add_api_route("/{batch_id}/files", self.list_files, methods=["GET"], summary="List files of a batch")
         return router
 
-    async def create(self, caller: Writer, store_id: str, body: FileBatchCreate) -> FileBatchObject:
+    async def create(self, caller: Permitted, store_id: str, body: FileBatchCreate) -> FileBatchObject:
         """Put uploads into a store together; each is parsed, chunked, embedded and indexed by a job of its own."""
         async with self._database.write(caller.scope) as tx:
             batch = await batches.create(tx, caller, decode_id("vs_", store_id), body.documents())
         return FileBatchObject.of(batch)
 
-    async def read(self, caller: Reader, store_id: str, batch_id: str) -> FileBatchObject:
+    async def read(self, caller: Permitted, store_id: str, batch_id: str) -> FileBatchObject:
         """Read how many files of a batch are in which state."""
         async with self._database.read(caller.scope) as tx:
             batch = await batches.require(tx, decode_id("vs_", store_id), decode_id("vsfb_", batch_id))
         return FileBatchObject.of(batch)
 
-    async def cancel(self, caller: Writer, store_id: str, batch_id: str) -> FileBatchObject:
+    async def cancel(self, caller: Permitted, store_id: str, batch_id: str) -> FileBatchObject:
         """Cancel what a batch brought in and is not ready yet; what is ready stays."""
         async with self._database.write(caller.scope) as tx:
             batch = await batches.cancel(tx, caller, decode_id("vs_", store_id), decode_id("vsfb_", batch_id))
@@ -57,7 +51,7 @@ class BatchRoutes:
 
     async def list_files(
         self,
-        caller: Reader,
+        caller: Permitted,
         store_id: str,
         batch_id: str,
         listing: Listing,

@@ -35,3 +35,10 @@ class EmptyFile(MainstayError):
     """An upload has no bytes."""
 
     code = "empty_file"
+
+
+class ExternalIdTaken(MainstayError):
+    """An external id is that of a document which the caller does not see."""
+
+    kind = "conflict"
+    code = "external_id_taken"

@@ -53,6 +53,19 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Audience:
+    """Principals and groups with whom something is shared."""
+
+    principal_ids: tuple[UUID, ...] = ()
+    group_ids: tuple[UUID, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many principals and groups there are."""
+        return len(self.principal_ids) + len(self.group_ids)
+
+
+@dataclass(frozen=True)
 class StoredDocument:
     """A document of a store, as its newest version stands.
 

@@ -325,3 +325,55 @@ UPDATE mainstay.document_versions v SET state = 'cancelled'
          ORDER BY w.id
            FOR UPDATE OF w) waiting
  WHERE v.tenant_id = :tenant_id AND v.id = waiting.id;
+
+-- name: has_file
+-- Whether a store has a document that was made from a file.
+SELECT EXISTS (SELECT FROM mainstay.document_versions v
+                 JOIN mainstay.documents d ON d.tenant_id = v.tenant_id AND d.id = v.document_id AND d.deleted_at IS NULL
+                WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id AND v.file_id = :file_id);
+
+-- name: is_restricted
+-- Whether a document is seen by those alone with whom it is shared itself.
+SELECT EXISTS (SELECT FROM mainstay.restricted_documents WHERE tenant_id = :tenant_id AND document_id = :document_id);
+
+-- name: list_shares
+-- With whom a store, or a restricted document of it, is shared.
+SELECT principal_id, group_id FROM mainstay.shares
+ WHERE tenant_id = :tenant_id AND store_id = :store_id AND document_id IS NOT DISTINCT FROM :document_id::uuid
+ ORDER BY principal_id, group_id;
+
+-- name: add_shares
+-- Shares a store, or a restricted document of it, with these; with whom it is shared already it stays so.
+INSERT INTO mainstay.shares (tenant_id, id, store_id, document_id, principal_id, group_id)
+SELECT :tenant_id, s.id, :store_id, :document_id, s.principal_id, s.group_id
+  FROM unnest(:ids::uuid[], :principal_ids::uuid[], :group_ids::uuid[]) AS s (id, principal_id, group_id)
+    ON CONFLICT DO NOTHING;
+
+-- name: delete_other_shares
+-- Shares a store, or a restricted document of it, with nobody but these.
+DELETE FROM mainstay.shares
+ WHERE tenant_id = :tenant_id AND store_id = :store_id AND document_id IS NOT DISTINCT FROM :document_id::uuid
+   AND coalesce(principal_id <> ALL (:principal_ids::uuid[]), true)
+   AND coalesce(group_id <> ALL (:group_ids::uuid[]), true);
+
+-- name: set_visibility
+-- Shows a store to the whole tenant, or to its owner and those with whom it is shared.
+UPDATE mainstay.stores SET visibility = :visibility WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: restrict_document
+-- Hides a document from everyone with whom it is not shared itself.
+INSERT INTO mainstay.restricted_documents (tenant_id, document_id)
+VALUES (:tenant_id, :document_id) ON CONFLICT DO NOTHING;
+
+-- name: open_document
+-- Shows a document to whoever sees its store.
+DELETE FROM mainstay.restricted_documents WHERE tenant_id = :tenant_id AND document_id = :document_id;
+
+-- name: narrow_files
+-- Makes the files of a store, or of one document, private: from now on they are seen through their documents.
+UPDATE mainstay.files f SET visibility = 'private'
+ WHERE f.tenant_id = :tenant_id AND f.visibility = 'tenant'
+   AND f.id IN (SELECT v.file_id FROM mainstay.document_versions v
+                 WHERE v.tenant_id = :tenant_id AND v.store_id = :store_id
+                   AND (:document_id::uuid IS NULL OR v.document_id = :document_id)
+                   AND (:file_id::uuid IS NULL OR v.file_id = :file_id));

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, UploadFile
+from fastapi import APIRouter, Form, Query, UploadFile
 from fastapi.responses import Response, StreamingResponse
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller, Visibility
+from mainstay.control.access.door import Permitted
+from mainstay.control.access.models import Visibility
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import decode_id, encode_id
 from mainstay.knowledge.documents import service
@@ -14,9 +14,6 @@ from mainstay.knowledge.documents.schemas import FileObject
 from mainstay.platform.blobs import Blobs, blob_key
 from mainstay.platform.http import Deleted, Listing, ListObject, answers_bytes
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("documents.read"))]
-Writer = Annotated[Caller, Depends(permitted("documents.write"))]
 
 
 class FileRoutes:
@@ -46,7 +43,7 @@ class FileRoutes:
 
     async def upload(
         self,
-        caller: Writer,
+        caller: Permitted,
         file: UploadFile,
         purpose: Annotated[str, Form(max_length=64)] = "assistants",
         visibility: Annotated[Visibility | None, Form()] = None,
@@ -69,7 +66,7 @@ class FileRoutes:
 
     async def list(
         self,
-        caller: Reader,
+        caller: Permitted,
         listing: Listing,
         purpose: Annotated[str | None, Query(max_length=64)] = None,
     ) -> ListObject[FileObject]:
@@ -78,12 +75,12 @@ class FileRoutes:
             page = await service.page_files(tx, listing.page("file-"), purpose=purpose)
         return ListObject[FileObject].of_page(page, FileObject.of)
 
-    async def read(self, caller: Reader, file_id: str) -> FileObject:
+    async def read(self, caller: Permitted, file_id: str) -> FileObject:
         """Read one upload's record."""
         async with self._database.read(caller.scope) as tx:
             return FileObject.of(await service.require_file(tx, decode_id("file-", file_id)))
 
-    async def content(self, caller: Reader, file_id: str) -> Response:
+    async def content(self, caller: Permitted, file_id: str) -> Response:
         """Read an upload's bytes, always as an attachment, so that no browser runs it as a page of ours."""
         async with self._database.read(caller.scope) as tx:
             file = await service.require_file(tx, decode_id("file-", file_id))
@@ -96,7 +93,7 @@ class FileRoutes:
         }
         return StreamingResponse(pieces, media_type="application/octet-stream", headers=headers)
 
-    async def delete(self, caller: Writer, file_id: str) -> Deleted:
+    async def delete(self, caller: Permitted, file_id: str) -> Deleted:
         """Delete an upload; documents made from it stay in their stores."""
         async with self._database.write(caller.scope) as tx:
             await service.delete_file(tx, caller, decode_id("file-", file_id))

@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import OuterId, decode_id, decode_one_of
 from mainstay.knowledge.documents import service, versions
@@ -24,9 +23,6 @@ from mainstay.knowledge.documents.schemas import (
 )
 from mainstay.platform.http import Deleted, JsonResponse, Listing, ListObject, answers
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("documents.read"))]
-Writer = Annotated[Caller, Depends(permitted("documents.write"))]
 
 
 class StoreRoutes:
@@ -58,7 +54,7 @@ class StoreRoutes:
         router.add_api_route("/{store_id}/known_files", self.find_known, methods=["POST"], summary="Find known files")
         return router
 
-    async def create(self, caller: Writer, body: StoreCreate) -> StoreObject:
+    async def create(self, caller: Permitted, body: StoreCreate) -> StoreObject:
         """Make a store, or with `reuse` return the one of this name, and put files into it."""
         new = [StoreFileCreate(file_id=file_id).document() for file_id in body.file_ids]
         visibility = service.visibility_for(caller, body.visibility)
@@ -79,7 +75,7 @@ class StoreRoutes:
 
     async def list(
         self,
-        caller: Reader,
+        caller: Permitted,
         listing: Listing,
         name: Annotated[str | None, Query(max_length=256)] = None,
     ) -> ListObject[StoreObject]:
@@ -92,12 +88,12 @@ class StoreRoutes:
             page = await service.page_stores(tx, request)
         return ListObject[StoreObject].of_page(page, StoreObject.of)
 
-    async def read(self, caller: Reader, store_id: str) -> StoreObject:
+    async def read(self, caller: Permitted, store_id: str) -> StoreObject:
         """Read one store with the counts of its files."""
         async with self._database.read(caller.scope) as tx:
             return StoreObject.of(await service.require_store(tx, decode_id("vs_", store_id)))
 
-    async def update(self, caller: Writer, store_id: str, body: StoreUpdate) -> StoreObject:
+    async def update(self, caller: Permitted, store_id: str, body: StoreUpdate) -> StoreObject:
         """Rename a store or replace its metadata; what is left out stays."""
         async with self._database.write(caller.scope) as tx:
             store = await service.update_store(
@@ -105,13 +101,13 @@ class StoreRoutes:
             )
         return StoreObject.of(store)
 
-    async def delete(self, caller: Writer, store_id: str) -> Deleted:
+    async def delete(self, caller: Permitted, store_id: str) -> Deleted:
         """Delete a store; nothing in it is found from this moment."""
         async with self._database.write(caller.scope) as tx:
             await service.delete_store(tx, caller, decode_id("vs_", store_id))
         return Deleted(id=store_id, object="vector_store.deleted")
 
-    async def add_file(self, caller: Writer, store_id: str, body: StoreFileCreate) -> StoreFileObject:
+    async def add_file(self, caller: Permitted, store_id: str, body: StoreFileCreate) -> StoreFileObject:
         """Put an upload into a store; a job parses, chunks, embeds and indexes it."""
         async with self._database.write(caller.scope) as tx:
             store = await service.require_changeable_store(tx, caller, decode_id("vs_", store_id))
@@ -123,7 +119,7 @@ class StoreRoutes:
 
     async def list_files(
         self,
-        caller: Reader,
+        caller: Permitted,
         store_id: str,
         listing: Listing,
         filter: FileStatus | None = None,  # noqa: A002  (OpenAI's name)
@@ -134,7 +130,7 @@ class StoreRoutes:
             page = await versions.page(tx, decode_id("vs_", store_id), request, states=states_of(filter))
         return ListObject[StoreFileObject].of_page(page, StoreFileObject.of)
 
-    async def find_known(self, caller: Reader, store_id: str, body: KnownFilesQuery) -> ListObject[StoreFileObject]:
+    async def find_known(self, caller: Permitted, store_id: str, body: KnownFilesQuery) -> ListObject[StoreFileObject]:
         """Name the files whose content the store has already as the newest of their document; they need no upload."""
         digests = [(file.external_id, bytes.fromhex(file.sha256)) for file in body.files]
         async with self._database.read(caller.scope) as tx:
@@ -142,20 +138,22 @@ class StoreRoutes:
         files = [StoreFileObject.of(document, unchanged=True) for document in known]
         return ListObject[StoreFileObject].of(files, has_more=False)
 
-    async def read_file(self, caller: Reader, store_id: str, file_id: str) -> StoreFileObject:
+    async def read_file(self, caller: Permitted, store_id: str, file_id: str) -> StoreFileObject:
         """Read how a file of a store stands."""
         async with self._database.read(caller.scope) as tx:
             found = await versions.require(tx, decode_id("vs_", store_id), _named(file_id))
         return StoreFileObject.of(found)
 
-    async def update_file(self, caller: Writer, store_id: str, file_id: str, body: StoreFileUpdate) -> StoreFileObject:
+    async def update_file(
+        self, caller: Permitted, store_id: str, file_id: str, body: StoreFileUpdate
+    ) -> StoreFileObject:
         """Replace the attributes of a file of a store, by which searches may be filtered."""
         async with self._database.write(caller.scope) as tx:
             store = await service.require_changeable_store(tx, caller, decode_id("vs_", store_id))
             document = await versions.set_attributes(tx, store.id, _named(file_id), body.attributes or {})
         return StoreFileObject.of(document)
 
-    async def file_content(self, caller: Reader, store_id: str, file_id: str) -> Response:
+    async def file_content(self, caller: Permitted, store_id: str, file_id: str) -> Response:
         """Read the text of a file of a store, as it was read for searching."""
         async with self._database.read(caller.scope) as tx:
             text = await versions.read_text(tx, decode_id("vs_", store_id), _named(file_id))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from mainstay.kernel.paging import Page, PageRequest
+from mainstay.knowledge.documents.errors import ExternalIdTaken
 from mainstay.knowledge.documents.models import (
     Attributes,
     FileBatch,
@@ -15,7 +16,14 @@ from mainstay.knowledge.documents.models import (
     VersionState,
     VersionWork,
 )
-from mainstay.platform.postgres import ReadTx, Record, WriteTx, fetch_page, load_queries
+from mainstay.platform.postgres import (
+    InsufficientPrivilege,
+    ReadTx,
+    Record,
+    WriteTx,
+    fetch_page,
+    load_queries,
+)
 
 _QUERIES = load_queries(__package__)
 
@@ -23,14 +31,24 @@ _QUERIES = load_queries(__package__)
 async def claim_document(
     tx: WriteTx, *, document_id: UUID, store_id: UUID, external_id: str, attributes: Attributes
 ) -> UUID:
-    """Return the id of the document called `external_id`, made under `document_id` when missing, and lock it."""
-    return await tx.change_value(
-        _QUERIES["claim_document"],
-        id=document_id,
-        store_id=store_id,
-        external_id=external_id,
-        attributes=dict(attributes),
-    )
+    """Return the id of the document called `external_id`, made under `document_id` when missing, and lock it.
+
+    Raises ExternalIdTaken where a document is called so that the caller does not see: row security lets it neither
+    change that one nor make another.
+    """
+    try:
+        return await tx.change_value(
+            _QUERIES["claim_document"],
+            id=document_id,
+            store_id=store_id,
+            external_id=external_id,
+            attributes=dict(attributes),
+        )
+    except InsufficientPrivilege:
+        raise ExternalIdTaken(
+            f"The external_id '{external_id[:80]}' is taken by a document that is not shared with you: choose another.",
+            param="external_id",
+        ) from None
 
 
 async def newest_version(tx: ReadTx, document_id: UUID) -> Record | None:

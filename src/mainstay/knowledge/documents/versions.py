@@ -13,7 +13,7 @@ from mainstay.control.audit import service as audit
 from mainstay.kernel.errors import Invalid, invariant
 from mainstay.kernel.ids import OuterId, encode_id, new_id, not_found
 from mainstay.kernel.paging import Page, PageRequest
-from mainstay.knowledge.documents import service, version_store
+from mainstay.knowledge.documents import service, share_store, version_store
 from mainstay.knowledge.documents.errors import NotRead, PrivateFile
 from mainstay.knowledge.documents.filters import condition_of
 from mainstay.knowledge.documents.models import (
@@ -46,7 +46,8 @@ async def add_file(tx: WriteTx, store: Store, new: NewDocument) -> Added:
     Content that the document's newest version has already is recognised by its hash and costs nothing.
     """
     file = await service.require_file(tx, new.file_id)
-    _check_as_visible_as(store, file)
+    if not await share_store.has_file(tx, store.id, new.file_id):
+        _check_as_visible_as(store, file)
     _check_external_id(new.external_id)
     document_id = await version_store.claim_document(
         tx, document_id=new_id(), store_id=store.id, external_id=new.external_id, attributes=new.attributes
@@ -64,6 +65,7 @@ async def add_file(tx: WriteTx, store: Store, new: NewDocument) -> Added:
         number=number,
         sha256=file.sha256,
     )
+    await _narrow_file(tx, store, file, document_id)
     await _enqueue(tx, version_id)
     await audit.record(tx, "document.add", target_id=encode_id("doc_", document_id), facts={"version": number})
     return Added(document_id, version_id, changed=True)
@@ -77,6 +79,17 @@ def _check_as_visible_as(store: Store, file: File) -> None:
             " or put it into a private store of its owner.",
             param="file_id",
         )
+
+
+async def _narrow_file(tx: WriteTx, store: Store, file: File, document_id: UUID) -> None:
+    """Make a file private that was put where not everyone looks; whoever sees the document goes on seeing it.
+
+    Of others' files only somebody who sees all does so: to put what the tenant shares into a private store of one's
+    own takes it from nobody.
+    """
+    own = file.owner_id == tx.scope.principal_id or tx.scope.sees_all
+    if own and (store.visibility == "private" or await share_store.is_restricted(tx, document_id)):
+        await share_store.narrow_files(tx, store.id, document_id=document_id, file_id=file.id)
 
 
 def _check_external_id(external_id: str) -> None:

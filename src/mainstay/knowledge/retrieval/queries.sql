@@ -11,6 +11,9 @@ SELECT g.id, g.embedding_model, g.dimensions, g.chunk_count, g.term_count_total,
 -- Both legs over one generation: exact BM25 over its posting blocks, exact inner products over its embeddings.
 -- Each leg proposes its best chunks, and all of them are scored by both and weighed together. Variants of a word in
 -- several languages have the same :words number. The first :limit_count rows carry their text, the others were cut.
+-- Chunks of documents that the caller must not see are cut before the best are chosen: row security hides their
+-- embeddings from the vector leg, and a posting counts only with an embedding beside it. The frequencies of words stay
+-- those of the whole store.
 WITH query AS MATERIALIZED (
     SELECT word, key, weight, expected
       FROM unnest(:words::int[], :keys::bigint[], :weights::float8[], :expected::boolean[])
@@ -35,8 +38,9 @@ WITH query AS MATERIALIZED (
       JOIN retired r ON r.chunk_no = p.chunk_no
      GROUP BY p.key
 ), found AS MATERIALIZED (
-    -- ln((N + 1) / (df + 0.5)) is Lucene's ln(1 + (N - df + 0.5) / (df + 0.5)).
-    SELECT f.key, ln((:chunk_count::float8 + 1) / (f.df + 0.5)) AS idf
+    -- ln((N + 1) / (df + 0.5)) is Lucene's ln(1 + (N - df + 0.5) / (df + 0.5)). N was read by the statement before this
+    -- one; where chunks were added in between, more of them may have a word than there were.
+    SELECT f.key, ln((greatest(:chunk_count::float8, f.df) + 1) / (f.df + 0.5)) AS idf
       FROM (SELECT b.key, sum(cardinality(b.postings)) - coalesce(max(r.postings), 0) AS df
               FROM block b LEFT JOIN retired_posting r ON r.key = b.key
              GROUP BY b.key) f
@@ -65,8 +69,15 @@ WITH query AS MATERIALIZED (
             SELECT c.chunk_no FROM mainstay.chunks c
              WHERE c.tenant_id = :tenant_id AND c.version_id = ANY (:version_ids::uuid[])))
 ), lexical_best AS MATERIALIZED (
-    SELECT chunk_no, score, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
-      FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no LIMIT :candidates) l
+    SELECT chunk_no, score, similarity, row_number() OVER (ORDER BY score DESC, chunk_no) AS rank
+      FROM (SELECT l.chunk_no, l.score, e.similarity
+              FROM (SELECT chunk_no, score FROM lexical ORDER BY score DESC, chunk_no) l
+             CROSS JOIN LATERAL (
+                   SELECT -(e.embedding <#> :vector::halfvec) AS similarity
+                     FROM mainstay.embeddings e
+                    WHERE e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = l.chunk_no
+                   OFFSET 0) e
+             ORDER BY l.score DESC, l.chunk_no LIMIT :candidates) l
 ), vector_best AS MATERIALIZED (
     SELECT chunk_no, -distance AS similarity, row_number() OVER (ORDER BY distance, chunk_no) AS rank
       FROM (SELECT e.chunk_no, e.embedding <#> :vector::halfvec AS distance
@@ -80,14 +91,11 @@ WITH query AS MATERIALIZED (
     SELECT chunk_no FROM lexical_best UNION SELECT chunk_no FROM vector_best
 ), scored AS (
     SELECT c.chunk_no, coalesce(l.score, 0) AS lexical_score, lb.rank AS lexical_rank,
-           coalesce(vb.similarity, -(e.embedding <#> :vector::halfvec)) AS vector_score, vb.rank AS vector_rank
+           coalesce(vb.similarity, lb.similarity) AS vector_score, vb.rank AS vector_rank
       FROM candidate c
       LEFT JOIN lexical l ON l.chunk_no = c.chunk_no
       LEFT JOIN lexical_best lb ON lb.chunk_no = c.chunk_no
       LEFT JOIN vector_best vb ON vb.chunk_no = c.chunk_no
-      LEFT JOIN mainstay.embeddings e
-        ON e.tenant_id = :tenant_id AND e.generation_id = :generation_id AND e.chunk_no = c.chunk_no
-       AND vb.chunk_no IS NULL
 ), fused AS (
     -- fusion.py says why.
     SELECT s.*, row_number() OVER (ORDER BY s.fused_score DESC, s.vector_score DESC NULLS LAST, s.chunk_no) AS rank
@@ -188,8 +196,8 @@ SELECT :tenant_id, :generation_id, :segment_no, b.bucket_no, b.block_no,
 -- The embeddings of new chunks, and what these chunks add to the statistics of their generation. It comes last in a
 -- transaction: from here on the other writers of the generation wait for the commit.
 WITH added AS (
-    INSERT INTO mainstay.embeddings (tenant_id, generation_id, chunk_no, input_sha256, embedding)
-    SELECT :tenant_id, :generation_id, e.chunk_no, e.input_sha256, e.embedding
+    INSERT INTO mainstay.embeddings (tenant_id, generation_id, chunk_no, document_id, input_sha256, embedding)
+    SELECT :tenant_id, :generation_id, e.chunk_no, :document_id, e.input_sha256, e.embedding
       FROM unnest(:chunk_nos::int[], :input_sha256s::bytea[], :embeddings::halfvec[])
            AS e (chunk_no, input_sha256, embedding)
     RETURNING embedding

@@ -1,12 +1,9 @@
 """Search over HTTP, and taking a document out of a store, which retrieval must forget in the same commit."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mainstay.control.access.door import permitted
-from mainstay.control.access.models import Caller
+from mainstay.control.access.door import Permitted
 from mainstay.control.audit import service as audit
 from mainstay.control.gateway.service import Gateway
 from mainstay.control.metering import service as metering
@@ -19,9 +16,6 @@ from mainstay.knowledge.retrieval.models import Filter, ScoredPassage
 from mainstay.knowledge.retrieval.schemas import SearchCreate, SearchPage
 from mainstay.platform.http import Deleted, JsonResponse, answers
 from mainstay.platform.postgres import Database
-
-Reader = Annotated[Caller, Depends(permitted("documents.read"))]
-Writer = Annotated[Caller, Depends(permitted("documents.write"))]
 
 
 class SearchRoutes:
@@ -45,7 +39,7 @@ class SearchRoutes:
         router.add_api_route("/files/{file_id}", self.remove_file, methods=["DELETE"], summary="Remove a file")
         return router
 
-    async def search(self, caller: Reader, store_id: str, body: SearchCreate) -> Response:
+    async def search(self, caller: Permitted, store_id: str, body: SearchCreate) -> Response:
         """Search one store by words and by meaning, and return its best passages."""
         query = body.query if isinstance(body.query, str) else " ".join(body.query)
         store = decode_id("vs_", store_id)
@@ -80,7 +74,7 @@ class SearchRoutes:
             }
         )
 
-    async def remove_file(self, caller: Writer, store_id: str, file_id: str) -> Deleted:
+    async def remove_file(self, caller: Permitted, store_id: str, file_id: str) -> Deleted:
         """Take a document out of a store; it is not found from this moment, and answers that used it say so."""
         store = decode_id("vs_", store_id)
         async with self._database.write(caller.scope) as tx:

@@ -99,6 +99,7 @@ async def index_version(
     await store.add_embeddings(
         tx,
         generation.id,
+        document_id=document_id,
         chunk_no_first=first,
         input_sha256s=[sha256(text.encode()).digest() for text in texts],
         vectors=vectors,

@@ -179,6 +179,7 @@ async def add_embeddings(
     tx: WriteTx,
     generation_id: UUID,
     *,
+    document_id: UUID,
     chunk_no_first: int,
     input_sha256s: Sequence[bytes],
     vectors: Vector,
@@ -191,6 +192,7 @@ async def add_embeddings(
         await tx.execute(
             _QUERIES["add_embeddings"],
             generation_id=generation_id,
+            document_id=document_id,
             chunk_nos=list(range(first, first + len(batch))),
             input_sha256s=list(input_sha256s[start : start + _STATEMENT_ROWS_MAX]),
             embeddings=encode_halfvecs(batch),

@@ -1,5 +1,6 @@
 """The relational store: transactions of one tenant, SQL by name, migrations, and the posture of the role."""
 
+from asyncpg import InsufficientPrivilegeError as InsufficientPrivilege
 from asyncpg import UniqueViolationError as UniqueViolation
 
 from mainstay.platform.postgres.database import Database, PoolLimits
@@ -17,6 +18,7 @@ from mainstay.platform.postgres.transactions import (
 
 __all__ = [
     "Database",
+    "InsufficientPrivilege",
     "KeyholeTx",
     "PoolLimits",
     "PortCalledInTransaction",

@@ -125,7 +125,14 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "policies_read_as_expected",
         f"ALTER POLICY tenant ON mainstay.stores USING ({_OF_TENANT})",
     ),
+    (
+        "policies_read_as_expected",
+        "CALL mainstay.narrow('mainstay.chunks', 'EXISTS (SELECT FROM mainstay.stores s"
+        " WHERE s.tenant_id = chunks.tenant_id AND s.id = chunks.store_id)')",
+    ),
     ("policies_check_what_is_written", "ALTER POLICY tenant ON mainstay.jobs WITH CHECK (true)"),
+    ("children_hide_with_their_parents", "ALTER TABLE mainstay.planted ADD document_id uuid"),
+    ("children_hide_with_their_parents", "ALTER TABLE mainstay.jobs ADD answer_id uuid"),
     (
         "policies_check_what_is_written",
         f"DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted USING ({_OF_TENANT})",
@@ -164,6 +171,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "CREATE OR REPLACE FUNCTION mainstay.sees_all() RETURNS boolean LANGUAGE sql STABLE RETURN true",
     ),
     ("policy_functions_read_as_declared", "ALTER FUNCTION mainstay.current_tenant() SECURITY DEFINER"),
+    (
+        "policy_functions_read_as_declared",
+        "CREATE OR REPLACE FUNCTION mainstay.hidden_documents() RETURNS uuid[] LANGUAGE sql STABLE RETURN '{}'::uuid[]",
+    ),
     # Rights.
     ("public_has_no_rights", "GRANT SELECT ON mainstay.planted TO PUBLIC"),
     ("public_has_no_rights", "GRANT SELECT (code) ON mainstay.planted TO PUBLIC"),

@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     policies.every_tenant_table_has_its_policy,
     policies.policies_read_as_expected,
     policies.policies_check_what_is_written,
+    policies.children_hide_with_their_parents,
     policies.policies_hold_for_everyone_and_everything,
     policies.no_other_policy_exists,
     policies.keyhole_policies_are_as_declared,

@@ -85,6 +85,8 @@ def declarations_name_what_exists(facts: Facts, declared: Declared) -> Iterator[
         declared.unanchored,
         declared.functions,
         declared.policy_functions,
+        declared.policies,
+        declared.open_children,
         declared.triggers,
         declared.keyhole_functions,
         declared.keyhole_columns,

@@ -66,7 +66,7 @@ def keyhole_functions_return_ids_counts_and_codes(facts: Facts, declared: Declar
         for column in function.returns:
             name, _, kind = column.partition(" ")
             kind = kind or name
-            if kind not in _ID_AND_COUNT_TYPES and not (kind == "text" and name in declared.keyhole_codes):
+            if kind not in _ID_AND_COUNT_TYPES and not (kind in ("text", "text[]") and name in declared.keyhole_codes):
                 yield function.name, f"returns '{column}', which is no id, count or declared code"
 
 

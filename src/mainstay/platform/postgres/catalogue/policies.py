@@ -1,4 +1,4 @@
-"""Rules over policies: on every tenant table the same one, word for word, and beside it only the keyhole's."""
+"""Rules over policies: on every tenant table one that is known word for word, and beside it only the keyhole's."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,28 @@ _OF_TENANT = (
     "(tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))"
 )
 OF_TENANT = f"({_OF_TENANT})"
-OF_OWNER = (
-    f"({_OF_TENANT} AND ((visibility = 'tenant'::text)"
-    " OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal))"
-    " OR ( SELECT mainstay.sees_all() AS sees_all)))"
+SEES_ALL = "( SELECT mainstay.sees_all() AS sees_all)"
+OF_OWNER = "(visibility = 'tenant'::text) OR (owner_id = ( SELECT mainstay.current_principal() AS current_principal))"
+# What these columns name may be hidden inside a tenant, so a table that has one is hidden with it.
+_HIDEABLE = frozenset(
+    {"store_id", "document_id", "version_id", "chunk_id", "generation_id", "file_id", "answer_id", "conversation_id"}
 )
 
 
-def expected_condition(table: Relation) -> str:
-    """Return the condition of the policy `tenant`: what has an owner and a visibility is hidden inside a tenant too."""
-    owned = {"owner_id", "visibility"} <= set(table.columns)
-    return OF_OWNER if owned else OF_TENANT
+def expected_condition(table: Relation, declared: Declared) -> str:
+    """Return the condition of the policy `tenant`: what is owned or declared is hidden inside a tenant too."""
+    shown = declared.policies.get(table.name)
+    if shown is None and {"owner_id", "visibility"} <= set(table.columns):
+        shown = OF_OWNER
+    return OF_TENANT if shown is None else f"({_OF_TENANT} AND ({SEES_ALL} OR {shown}))"
+
+
+def children_hide_with_their_parents(facts: Facts, declared: Declared) -> Iterator[Problem]:
+    """A row that names what may be hidden is hidden with it, or tells of it."""
+    for table in tenant_tables(facts, declared):
+        named = sorted(_HIDEABLE & set(table.columns))
+        if named and expected_condition(table, declared) == OF_TENANT and table.name not in declared.open_children:
+            yield table.name, f"names a {', '.join(named)} and is seen by the whole tenant: CALL mainstay.narrow for it"
 
 
 def every_tenant_table_has_its_policy(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -34,15 +45,21 @@ def every_tenant_table_has_its_policy(facts: Facts, declared: Declared) -> Itera
 def policies_read_as_expected(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """USING decides which rows are seen, changed and deleted."""
     for table, policy in _tenant_policies(facts, declared):
-        if policy.using_sql != expected_condition(table):
-            yield table.name, f"has a policy 'tenant' USING {policy.using_sql}, not {expected_condition(table)}"
+        if _words(policy.using_sql) != expected_condition(table, declared):
+            yield (
+                table.name,
+                f"has a policy 'tenant' USING {policy.using_sql}, not {expected_condition(table, declared)}",
+            )
 
 
 def policies_check_what_is_written(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """WITH CHECK decides which rows may be put there; without it one tenant could write into another."""
     for table, policy in _tenant_policies(facts, declared):
-        if policy.check_sql != expected_condition(table):
-            yield table.name, f"has a policy 'tenant' WITH CHECK {policy.check_sql}, not {expected_condition(table)}"
+        if _words(policy.check_sql) != expected_condition(table, declared):
+            yield (
+                table.name,
+                f"has a policy 'tenant' WITH CHECK {policy.check_sql}, not {expected_condition(table, declared)}",
+            )
 
 
 def policies_hold_for_everyone_and_everything(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -83,7 +100,9 @@ def policy_functions_read_as_declared(facts: Facts, declared: Declared) -> Itera
     """Whoever edits what policies call opens every table at once."""
     for function in facts.functions:
         expected = declared.policy_functions.get(function.name)
-        if expected is not None and (function.body != expected or function.security_definer or function.settings):
+        if expected is not None and (
+            _words(function.body) != expected or function.security_definer or function.settings
+        ):
             yield function.name, f"is called by policies and reads {function.body!r}, not {expected!r}"
 
 
@@ -92,3 +111,8 @@ def _tenant_policies(facts: Facts, declared: Declared) -> Iterator[tuple[Relatio
     for table in tenant_tables(facts, declared):
         if table.name in policies:
             yield table, policies[table.name]
+
+
+def _words(sql: str | None) -> str | None:
+    """Return SQL as PostgreSQL prints it without its line breaks and indents."""
+    return None if sql is None else " ".join(sql.split())
