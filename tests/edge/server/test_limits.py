@@ -209,8 +209,14 @@ async def test_form_has_a_limited_number_of_parts(edge: Edge, parts: int, status
 
 async def test_uploads_beyond_the_room_wait_for_it_and_are_refused_with_a_hint(edge: Edge) -> None:
     head = edge.head("POST", "/v1/files", FORM, b"Content-Length: %d" % LIMITS.upload_bytes_max)
-    async with edge.connection() as (_, holding):
-        holding.write(head + part("file", b"a", "a")[:-2])
+    asking = edge.head(
+        "POST", "/v1/files", FORM, b"Content-Length: %d" % LIMITS.upload_bytes_max, b"Expect: 100-continue"
+    )
+    async with edge.connection() as (answers, holding):
+        holding.write(asking)
+        # It is told to go on once it has its room.
+        assert b"100 Continue" in await answers.readuntil(b"\r\n\r\n")
+        holding.write(part("file", b"a", "a")[:-2])
         refused = await edge.send(head, part("file", b"a" * 70_000, "a"))
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         assert int(refused.headers["retry-after"]) > 0
