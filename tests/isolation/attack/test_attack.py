@@ -24,7 +24,11 @@ REQUESTS_DEEP_MIN = 50_000
 # The short form takes each case from one principal in turn.
 REQUESTS_SHORT_MIN = 400
 # Removals come last: with them the victim's things would be gone for the cases that follow.
-OPERATIONS = [*NAMELESS, *sorted(WAYS, key=lambda name: name.startswith("DELETE"))]
+# Before them come those by which attackers make things of the victim's names in stores of their own.
+OPERATIONS = [
+    *NAMELESS,
+    *sorted(WAYS, key=lambda name: (name.startswith("DELETE"), not all(way.steady for way in WAYS[name]))),
+]
 
 
 async def succeeds_for_owner(stage: Stage, operation: str, way: int) -> str:
