@@ -50,7 +50,7 @@ demo: $(VENV)/.runtime ## ask, edit a document, ask again, look from a second te
 test: $(VENV)/.test ## the fast suite, on a real PostgreSQL
 	@$(BIN)/python -m pytest
 
-test-deep: $(VENV)/.test ## the heavy suite: kills, attacks, every file of the data folder
+test-deep: $(VENV)/.test ## the heavy suite: kills, attacks, mutants, every file of the data folder; prints its figures
 	@$(BIN)/python -m pytest -m deep -n 2
 
 check: $(VENV)/.dev ## lint, types, import directions, the rules of the house

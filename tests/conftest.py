@@ -15,6 +15,8 @@ from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.system import TestSystem, running_system
 from tests.support.tenants import TestTenant, make_tenant
 
+pytest_plugins = ["tests.support.figures"]
+
 # A superuser's URL of a PostgreSQL 15 or later with pgvector; without it the suite starts one of its own.
 GIVEN_URL = "MAINSTAY_TEST_DATABASE_URL"
 # How long an example takes tells how busy the machine is.

@@ -54,7 +54,9 @@ class Ingesting:
     async def open(self, app: str, owner: str, superuser: str, home: str, models: str) -> None:
         """Connect, load the model twice (the worker's, and one to be measured alone) and start the worker."""
         configure_logging("worker")
-        settings = Settings(MAINSTAY_HOME=Path(home), MAINSTAY_APP_DATABASE_URL=app)  # type: ignore[arg-type]
+        settings = Settings(
+            MAINSTAY_HOME=Path(home), MAINSTAY_APP_DATABASE_URL=app, MAINSTAY_SCOPE_KEY=SCOPE_KEY.secret.hex()
+        )  # type: ignore[arg-type]
         # In a fresh checkout it is not there yet, and nothing can be built below a link to nothing.
         Path(models).mkdir(parents=True, exist_ok=True)
         (settings.home / "models").symlink_to(models)

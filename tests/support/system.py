@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import uvicorn
@@ -33,7 +34,7 @@ INGEST_DEADLINE_S = 60.0
 class Member:
     """A principal of a tenant with its key and a client that uses it."""
 
-    tenant_id: str
+    tenant_id: UUID
     role: Role
     key: str
     http: httpx2.AsyncClient
@@ -82,7 +83,7 @@ class TestSystem:
     async def member(self, role: Role = "admin", *, of: Member | None = None, plan: str = "scale") -> Member:
         """Return a new principal with a key, of a new tenant or of the one that `of` belongs to."""
         tenant_id = new_id() if of is None else of.tenant_id
-        scope = Scope(tenant_id, new_id(), sees_all=True, request_id="tests")  # type: ignore[arg-type]
+        scope = Scope(tenant_id, new_id(), sees_all=True, request_id="tests")
         async with self.owner.write(scope, unaudited="a fixture") as tx:
             if of is None:
                 await tenants.create(tx, f"t-{secrets.token_hex(8)}")

@@ -32,11 +32,11 @@ async def record(
     MODEL_TOKENS.labels(call.kind, call.model, "output").inc(call.output_tokens)
     MODEL_COST.labels(call.kind, call.model).inc(call.cost_usd_nanos)
     MODEL_SECONDS.labels(call.kind, call.model, call.outcome).observe(call.latency_ms / 1000)
+    # Without the feature, which a client words: it is read in the tenant's own usage.
     log.info(
         "model_call",
         kind=call.kind,
         model=call.model,
-        feature=feature,
         input_tokens=call.input_tokens,
         output_tokens=call.output_tokens,
         latency_ms=call.latency_ms,

@@ -96,7 +96,10 @@ def _check(question: Question) -> None:
 async def _stores(tx: ReadTx, named: Sequence[UUID]) -> list[UUID]:
     """Return the stores named, each proved visible, or the newest visible ones where none is."""
     if named:
-        return [(await documents.require_store(tx, store_id)).id for store_id in dict.fromkeys(named)]
+        store_ids = list(dict.fromkeys(named))
+        for store_id in store_ids:
+            await documents.require_sight_of_store(tx, store_id)
+        return store_ids
     found = [one.id for one in (await documents.page_stores(tx, PageRequest(limit=STORES_MAX))).rows]
     if not found:
         raise NothingToSearch("There is no store to search yet: add documents with `mainstay ingest PATH`.")

@@ -43,6 +43,10 @@ SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at
   FROM mainstay.stores
  WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL;
 
+-- name: sees_store
+-- Whether there is a store that the caller sees.
+SELECT EXISTS (SELECT FROM mainstay.stores WHERE tenant_id = :tenant_id AND id = :id AND deleted_at IS NULL);
+
 -- name: find_store_named
 -- Finds the oldest visible store of a name.
 SELECT id, owner_id, visibility, name, metadata, created_at, last_active_at

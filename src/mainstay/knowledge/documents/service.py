@@ -121,6 +121,12 @@ async def require_store(tx: ReadTx, store_id: UUID) -> Store:
     return found
 
 
+async def require_sight_of_store(tx: ReadTx, store_id: UUID) -> None:
+    """Raise NotFound unless the caller sees the store; costs less than to return it with its counts."""
+    if not await store.sees_store(tx, store_id):
+        raise not_found("vs_", store_id)
+
+
 async def require_changeable_store(tx: ReadTx, caller: Caller, store_id: UUID) -> Store:
     """Return one visible store into which the caller may put documents, and from which it may take them."""
     found = await require_store(tx, store_id)

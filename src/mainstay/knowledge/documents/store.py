@@ -67,6 +67,11 @@ async def find_store(tx: ReadTx, store_id: UUID) -> Store | None:
     return (await _with_counts(tx, [Store(**row)]))[0] if row else None
 
 
+async def sees_store(tx: ReadTx, store_id: UUID) -> bool:
+    """Return whether there is a store that the caller sees; its documents are not counted."""
+    return await tx.fetch_value(_QUERIES["sees_store"], id=store_id)
+
+
 async def lock_name(tx: WriteTx, name: str) -> None:
     """Wait until no other transaction looks for a store of this name."""
     await tx.fetch(_QUERIES["lock_name"], name=name)

@@ -7,6 +7,11 @@ SELECT g.id, g.embedding_model, g.dimensions, g.chunk_count, g.term_count_total,
   JOIN mainstay.stores s ON s.tenant_id = g.tenant_id AND s.id = g.store_id
  WHERE g.tenant_id = :tenant_id AND g.store_id = :store_id AND g.live AND s.deleted_at IS NULL
 
+-- name: plan_search_once
+-- Lets PostgreSQL keep the plan of a search where a new one for each costs more than it gains: to plan this statement with
+-- its policies takes milliseconds, and no part of the plan depends on whose store it is.
+SELECT set_config('plan_cache_mode', 'auto', true)
+
 -- name: search_hybrid
 -- Both legs over one generation: exact BM25 over its posting blocks, exact inner products over its embeddings.
 -- Each leg proposes its best chunks, and all of them are scored by both and weighed together. Variants of a word in

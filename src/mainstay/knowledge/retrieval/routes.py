@@ -46,7 +46,7 @@ class SearchRoutes:
         if body.filters is not None:
             versions.check_filters(body.filters)
         async with self._database.read(caller.scope) as tx:
-            await documents.require_store(tx, store)
+            await documents.require_sight_of_store(tx, store)
         embedded = await self._gateway.embed([query])
         async with self._database.write(caller.scope) as tx:
             matching = await versions.matching(tx, store, body.filters) if body.filters is not None else None

@@ -66,6 +66,7 @@ async def search_hybrid(
 ) -> tuple[Sequence[ScoredPassage], Sequence[CutPassage]]:
     """Return the best `limit` chunks of a generation, and the `cut` ones that ranked next."""
     terms = [(word_no, term_key(term), word) for word_no, word in enumerate(words) for term in word.terms]
+    await tx.fetch(_QUERIES["plan_search_once"])
     rows = await tx.fetch(
         _QUERIES["search_hybrid"],
         store_id=store_id,
