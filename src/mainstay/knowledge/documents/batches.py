@@ -27,7 +27,7 @@ async def create(tx: WriteTx, caller: Caller, store_id: UUID, new: Sequence[NewD
 
 async def require(tx: ReadTx, store_id: UUID, batch_id: UUID) -> FileBatch:
     """Return one batch of a visible store; raises NotFound."""
-    await service.require_store(tx, store_id)
+    await service.require_sight_of_store(tx, store_id)
     found = await version_store.find_batch(tx, store_id, batch_id)
     if found is None:
         raise not_found("vsfb_", batch_id)

@@ -182,7 +182,7 @@ async def page(
     version_ids: Sequence[UUID] | None = None,
 ) -> Page[StoredDocument]:
     """Return a page of the documents of a visible store; a cursor is the id of a document or of its file."""
-    await service.require_store(tx, store_id)
+    await service.require_sight_of_store(tx, store_id)
     return await version_store.list_documents(tx, store_id, request, states=states, version_ids=version_ids)
 
 
@@ -204,7 +204,7 @@ async def find_known(tx: ReadTx, store_id: UUID, digests: Sequence[tuple[str, by
     A document is asked for by its external id and the SHA-256 of a content. Raises NotFound for the store alone: of a
     document nothing is told but whether it stands with that content.
     """
-    await service.require_store(tx, store_id)
+    await service.require_sight_of_store(tx, store_id)
     return await version_store.find_known_documents(tx, store_id, digests)
 
 
