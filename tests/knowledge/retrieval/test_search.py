@@ -103,9 +103,11 @@ async def test_merges_pack_many_versions_into_one_segment(database: Database, te
         assert generation is not None
         assert len(await store.list_segments(tx, generation.id)) <= len(added) // 2
     after = await look(database, tenant, store_id, "tide number7 moon", limit=40)
-    assert [(one.text, one.fused_score) for one in after.passages] == [
-        (one.text, one.fused_score) for one in before.passages
-    ]
+    assert [one.text for one in after.passages] == [one.text for one in before.passages]
+    # Terms are summed in the order in which their blocks are read, so a merge may move the last bit of a score.
+    np.testing.assert_allclose(
+        [one.fused_score for one in after.passages], [one.fused_score for one in before.passages], rtol=1e-12
+    )
     assert len(after.passages) == 2 * len(added)
 
 
