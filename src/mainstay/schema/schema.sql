@@ -363,28 +363,50 @@ CREATE TABLE mainstay.jobs (
     error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    priority smallint DEFAULT 1 NOT NULL,
+    idempotency_key text COLLATE "C",
+    parent_id uuid,
+    joins boolean DEFAULT false NOT NULL,
+    result jsonb,
+    result_object text,
+    progress_done integer,
+    progress_total integer,
+    cancel_requested_at timestamp with time zone,
+    started_at timestamp with time zone,
+    redrives integer DEFAULT 0 NOT NULL,
     CONSTRAINT jobs_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT jobs_attempts_max_check CHECK (((attempts_max >= 1) AND (attempts_max <= 25))),
     CONSTRAINT jobs_check CHECK ((attempt <= attempts_max)),
     CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = 'running'::text) = (worker IS NOT NULL))),
-    CONSTRAINT jobs_check3 CHECK (((state = ANY (ARRAY['succeeded'::text, 'dead'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT jobs_check3 CHECK ((progress_total >= progress_done)),
     CONSTRAINT jobs_check4 CHECK (((state <> ALL (ARRAY['failed'::text, 'dead'::text])) OR ((error_code IS NOT NULL) AND (error IS NOT NULL)))),
     CONSTRAINT jobs_error_check CHECK ((length(error) <= 2000)),
     CONSTRAINT jobs_error_code_check CHECK ((length(error_code) <= 64)),
+    CONSTRAINT jobs_finished CHECK (((state = ANY (ARRAY['succeeded'::text, 'cancelled'::text, 'dead'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT jobs_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
     CONSTRAINT jobs_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 64))),
+    CONSTRAINT jobs_one_result CHECK ((num_nonnulls(result, result_object) <= 1)),
     CONSTRAINT jobs_payload_check CHECK ((octet_length((payload)::text) <= 16384)),
+    CONSTRAINT jobs_priority_check CHECK (((priority >= 0) AND (priority <= 2))),
+    CONSTRAINT jobs_progress_done_check CHECK ((progress_done >= 0)),
     CONSTRAINT jobs_queue_check CHECK (((length(queue) >= 1) AND (length(queue) <= 64))),
+    CONSTRAINT jobs_redrives_check CHECK (((redrives >= 0) AND (redrives <= 1000))),
     CONSTRAINT jobs_request_id_check CHECK (((length(request_id) >= 1) AND (length(request_id) <= 64))),
-    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'dead'::text]))),
+    CONSTRAINT jobs_result_check CHECK ((octet_length((result)::text) <= 16384)),
+    CONSTRAINT jobs_result_object_check CHECK (((length(result_object) >= 1) AND (length(result_object) <= 500))),
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'cancelled'::text, 'failed'::text, 'dead'::text]))),
     CONSTRAINT jobs_unique_key_check CHECK (((length(unique_key) >= 1) AND (length(unique_key) <= 200))),
     CONSTRAINT jobs_worker_check CHECK ((length(worker) <= 200))
 ) WITH (autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
+CREATE INDEX jobs_children ON mainstay.jobs USING btree (tenant_id, parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'failed'::text])));
 CREATE INDEX jobs_failed ON mainstay.jobs USING btree (run_at) WHERE (state = 'failed'::text);
 CREATE INDEX jobs_queued ON mainstay.jobs USING btree (queue, tenant_id, run_at, id) WHERE (state = 'queued'::text);
 CREATE INDEX jobs_running ON mainstay.jobs USING btree (queue, tenant_id) WHERE (state = 'running'::text);
-CREATE UNIQUE INDEX jobs_unique_key ON mainstay.jobs USING btree (tenant_id, kind, unique_key) WHERE ((unique_key IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text])));
+CREATE INDEX jobs_waiting ON mainstay.jobs USING btree (tenant_id, id) WHERE (state = 'waiting'::text);
+CREATE UNIQUE INDEX jobs_idempotency_key ON mainstay.jobs USING btree (tenant_id, kind, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE UNIQUE INDEX jobs_unique_key ON mainstay.jobs USING btree (tenant_id, kind, unique_key) WHERE ((unique_key IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])));
 
 CREATE TABLE mainstay.migrations (
     name text NOT NULL,
@@ -652,6 +674,8 @@ ALTER TABLE mainstay.index_segments ADD CONSTRAINT index_segments_tenant_id_gene
 
 ALTER TABLE mainstay.jobs ADD CONSTRAINT jobs_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
+ALTER TABLE mainstay.jobs ADD CONSTRAINT jobs_tenant_id_parent_id_fkey
+    FOREIGN KEY (tenant_id, parent_id) REFERENCES mainstay.jobs(tenant_id, id);
 ALTER TABLE mainstay.jobs ADD CONSTRAINT jobs_tenant_id_principal_id_fkey
     FOREIGN KEY (tenant_id, principal_id) REFERENCES mainstay.principals(tenant_id, id);
 
@@ -1478,8 +1502,8 @@ CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
     USING (true)
     WITH CHECK (true);
 CREATE POLICY tenant ON mainstay.jobs
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error) ON mainstay.jobs TO mainstay_keyhole;

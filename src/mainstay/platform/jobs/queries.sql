@@ -8,7 +8,7 @@ WITH job AS (
                                run_at)
     VALUES (:tenant_id, :id, :principal_id, :request_id, :queue, :kind, :payload, :unique_key, :attempts_max,
             now() + make_interval(secs => :delay_s))
-    ON CONFLICT (tenant_id, kind, unique_key) WHERE unique_key IS NOT NULL AND state IN ('queued', 'running')
+    ON CONFLICT (tenant_id, kind, unique_key) WHERE unique_key IS NOT NULL AND state IN ('queued', 'running', 'waiting')
     DO UPDATE SET unique_key = excluded.unique_key
     RETURNING id
 )

@@ -132,7 +132,7 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     ("policies_check_what_is_written", "ALTER POLICY tenant ON mainstay.jobs WITH CHECK (true)"),
     ("children_hide_with_their_parents", "ALTER TABLE mainstay.planted ADD document_id uuid"),
-    ("children_hide_with_their_parents", "ALTER TABLE mainstay.jobs ADD answer_id uuid"),
+    ("children_hide_with_their_parents", "ALTER TABLE mainstay.audit_entries ADD answer_id uuid"),
     (
         "policies_check_what_is_written",
         f"DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted USING ({_OF_TENANT})",
