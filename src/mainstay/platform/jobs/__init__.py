@@ -5,6 +5,7 @@ from mainstay.platform.jobs.duties import Duty
 from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.jobs.store import enqueue
@@ -14,11 +15,14 @@ from mainstay.platform.jobs.worker import Worker
 __all__ = [
     "DeadJob",
     "Duty",
+    "InvalidPayload",
     "JobHandler",
     "JobKind",
     "JobRegistry",
     "JobRun",
     "LeaseLost",
+    "Payload",
+    "PayloadT",
     "PostgresWakeups",
     "Reject",
     "Retry",

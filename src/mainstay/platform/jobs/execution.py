@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import stamina
 import structlog
@@ -16,6 +16,7 @@ from mainstay.platform.jobs.errors import (
     HandBack,
     LeaseLost,
     LeaveAlone,
+    Reject,
     Returned,
     TryAgain,
     Verdict,
@@ -58,14 +59,18 @@ class Execution:
             job_kind=job.kind,
             attempt=job.attempt,
         ):
-            verdict = await self._attempt(JobRun(self._database, job))
+            verdict = await self._attempt()
             outcome = await self._record(verdict)
             seconds = time.perf_counter() - started
             metrics.RUNS.labels(job.kind, outcome).inc()
             metrics.SECONDS.labels(job.kind).observe(seconds)
             log.info("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
 
-    async def _attempt(self, run: JobRun) -> Verdict:
+    async def _attempt(self) -> Verdict:
+        try:
+            run: JobRun[Any] = JobRun(self._database, self.job, self._handler.kind)
+        except Reject as unreadable:
+            return GiveUp(unreadable.code, unreadable.reason)
         handler = asyncio.ensure_future(self._handler.run(run))
         try:
             await asyncio.wait(
@@ -139,7 +144,7 @@ class Execution:
         return "failed"
 
 
-def _verdict(handler: asyncio.Future[None], run: JobRun) -> Verdict:
+def _verdict(handler: asyncio.Future[None], run: JobRun[Any]) -> Verdict:
     """Return what the end of a handler that ended by itself means."""
     if handler.cancelled():
         error: BaseException | None = asyncio.CancelledError("the handler cancelled itself")

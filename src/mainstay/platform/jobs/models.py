@@ -25,32 +25,39 @@ What holds in every state, whatever dies:
 
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Generic
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX, PRIORITY_MAX
+from mainstay.platform.jobs.payloads import Payload, PayloadT, PayloadType
 from mainstay.platform.postgres import Scope
 
-Payload = Mapping[str, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
 
 
 @dataclass(frozen=True)
-class JobKind:
+class JobKind(Generic[PayloadT]):
     """What is declared of a kind of job; names are unique in the system, for example `documents.ingest`.
 
+    `payload` is a frozen dataclass or a pydantic model: what is enqueued, and what the handler gets. Without it
+    payloads are mappings that nobody checks.
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
-    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt.
+    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt, and `memory_mb_max` the memory of a job that has a
+    process to itself. Of one tenant's jobs in a queue those of priority 0 go before those of 1, and these before 2.
     """
 
     name: str
     queue: str
     timeout_s: float
+    payload: type[PayloadT] | None = None
     attempts_max: int = 5
     backoff_s: float = 2.0
     backoff_s_max: float = 300.0
+    priority: int = 1
+    memory_mb_max: int | None = None
+    # Made once, for it costs more than a job.
+    payloads: PayloadType[PayloadT] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("queue", self.queue)):
@@ -64,6 +71,13 @@ class JobKind:
             )
         if self.timeout_s <= 0 or self.backoff_s < 0 or self.backoff_s_max < self.backoff_s:
             raise ValueError(f"JobKind '{self.name}': timeout_s must be above 0, and backoff_s at most backoff_s_max")
+        if not 0 <= self.priority <= PRIORITY_MAX:
+            raise ValueError(f"JobKind '{self.name}': priority must be 0 to {PRIORITY_MAX}, not {self.priority}")
+        if self.memory_mb_max is not None and self.memory_mb_max < MEMORY_MB_MIN:
+            raise ValueError(
+                f"JobKind '{self.name}': memory_mb_max must be at least {MEMORY_MB_MIN}, not {self.memory_mb_max}"
+            )
+        object.__setattr__(self, "payloads", PayloadType[PayloadT].of(self.name, self.payload))
 
     def delay_after(self, attempt: int) -> float:
         """Return how many seconds to wait after failed attempt number `attempt` (Brooker, Builders' Library)."""
@@ -71,14 +85,18 @@ class JobKind:
 
 
 @dataclass(frozen=True)
-class DeadJob:
-    """A job that will not run again, as its kind's `on_dead` is told of it."""
+class DeadJob(Generic[PayloadT]):
+    """A job that will not run again, as its kind's `on_dead` is told of it.
+
+    `payload` is None where what was stored does not fit its type; `stored` is what was stored.
+    """
 
     tenant_id: UUID
     principal_id: UUID
     job_id: UUID
     request_id: str
-    payload: Payload
+    payload: PayloadT | None
+    stored: Payload
     attempt: int
     error_code: str
     error: str
