@@ -43,16 +43,16 @@ async def authenticate(
     digest = sha256(key.encode()).digest()
     async with database.keyhole_statements() as tx:
         if kind == OPERATOR_KEY:
-            return await _operator(tx, key, prefix, digest, request_id=request_id, tenant=tenant)
+            operator, tenant_id = await _operator(tx, key, prefix, digest, tenant)
+            return Caller(tenant_id, operator, operator, "operator", request_id, declared=declared)
         caller = await store.find_key(tx, prefix, digest, request_id=request_id, declared=declared)
     if caller is None:
         raise InvalidKey(_incorrect(key))
     return caller
 
 
-async def _operator(
-    tx: KeyholeTx, key: str, prefix: str, digest: bytes, *, request_id: str, tenant: str | None
-) -> Caller:
+async def _operator(tx: KeyholeTx, key: str, prefix: str, digest: bytes, tenant: str | None) -> tuple[UUID, UUID]:
+    """Return the ids of an operator and of the tenant into which it looks."""
     tenant_id = decode_id("ten_", tenant) if tenant else None
     operator = await store.find_operator(tx, prefix, digest, tenant_id)
     if operator is None:
@@ -61,7 +61,7 @@ async def _operator(
         raise Invalid(f"An operator names the tenant it reads: send `{TENANT_HEADER}: ten_…`.", param=TENANT_HEADER)
     if operator.tenant_id is None:
         raise not_found("ten_", tenant_id)
-    return Caller(tenant_id, operator.id, operator.id, "operator", request_id)
+    return operator.id, tenant_id
 
 
 def _incorrect(key: str) -> str:
