@@ -29,7 +29,7 @@ async def run(folder: Path, figures: Figures, mutants: Sequence[RuleMutant]) -> 
             score.survived.append(mutant.rule)
         print(f"{mutant.rule}: {by or 'SURVIVED'}")
     print(score)
-    figures.record("mutants of rules", len(score.killed), tried=score.tried)
+    score.record("rules of access", figures)
     return score
 
 

@@ -30,8 +30,7 @@ async def run(system: TestSystem, figures: Figures, mutants: Sequence[TableMutan
                 score.survived.append(mutant.name)
     print(score)
     print(f"by kind: {dict(Counter(mutant.kind for mutant in mutants))}")
-    figures.record("mutants of the permission table", len(score.killed), tried=score.tried)
-    figures.record("mutation score", round(100 * len(score.killed) / score.tried, 1), unit=f"% ({score})")
+    score.record("the permission table", figures)
     assert system.app.state.declared is DECLARED
     return score
 
