@@ -47,13 +47,13 @@ async def test_every_document_gets_its_verdict(system: TestSystem, path: str, re
 async def test_every_document_gets_its_verdict_on_every_route(system: TestSystem, record_figure: Figures) -> None:
     """Also where a route takes nothing of what is sent: what is no JSON is refused before the route is asked."""
     member = await system.member("owner")
-    operations = [name.split() for name in DECLARED.operations if name.startswith(("POST", "PUT"))]
+    sending = [name.split() for name in DECLARED.operations if name.startswith(("POST", "PUT"))]
+    operations = [(method, path) for method, path in sending if path not in UPLOAD_PATHS]
     tried, wrong = 0, list[str]()
     for method, path in operations:
-        if path not in UPLOAD_PATHS:
-            count, found = await _try_all(member, method, re.sub(r"{\w+}", "id", path), b'{"ignored": %b}', known=False)
-            tried += count
-            wrong += found
+        count, found = await _try_all(member, method, re.sub(r"{\w+}", "id", path), b'{"ignored": %b}', known=False)
+        tried += count
+        wrong += found
     record_figure.record(f"JSON on {len(operations)} operations", tried - len(wrong), tried=tried)
     assert wrong == []
 
