@@ -97,6 +97,12 @@ async def test_no_route_asks_for_the_body_of_whoever_may_not(edge: Edge, narrow:
         assert await _called(app, method, path, narrow) == (403, 0), (method, path)
 
 
+async def test_body_that_no_route_takes_is_not_asked_for(edge: Edge) -> None:
+    app, key = _app_of(edge), b"Bearer " + edge.key.encode()
+    for method, path, status in (("POST", "/v1/unknown", 404), ("PUT", "/v1/echo", 405), ("POST", "/v1/files/", 404)):
+        assert await _called(app, method, path, key) == (status, 0), (method, path)
+
+
 async def test_with_a_key_the_body_is_asked_for(edge: Edge) -> None:
     status, asked = await _called(_app_of(edge), "POST", "/v1/echo", b"Bearer " + edge.key.encode())
     assert asked > 0
