@@ -51,7 +51,7 @@ test: $(VENV)/.test ## the fast suite, on a real PostgreSQL
 	@$(BIN)/python -m pytest
 
 test-deep: $(VENV)/.test ## the heavy suite: kills, attacks, mutants, every file of the data folder; prints its figures
-	@$(BIN)/python -m pytest -m deep -n 2
+	@$(BIN)/python -m pytest -m deep -n 2 -rs
 
 check: $(VENV)/.dev ## lint, types, import directions, the rules of the house
 	@$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """The package with a hole in one rule: a copy of it is changed, and tests run on the copy in a process of their own."""
 
 import asyncio
+import compileall
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import mainstay
 
@@ -60,6 +62,8 @@ class MutatedPackage:
         self._folder = folder
         self._copy = folder / "mainstay"
         shutil.copytree(PACKAGE, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
+        # Compiled once, and held to the digest of each file: by its size and second a mutant could be missed.
+        compileall.compile_dir(self._copy, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
 
     async def run(self, tests: Sequence[str], mutant: RuleMutant | None = None) -> str:
         """Return the first of `tests` that fails on the copy, with a mutant where one is given, or nothing."""
@@ -83,7 +87,7 @@ class MutatedPackage:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "pytest", *options, *tests,
             cwd=REPOSITORY,
-            # Its compiled files would outlive a mutant whose file has the same size and second.
+            # The compiled file of a mutant must not outlive it.
             env={**os.environ, "PYTHONPATH": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

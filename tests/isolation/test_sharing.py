@@ -183,6 +183,20 @@ async def test_restricted_document_is_found_by_its_own_audience_alone(house: Hou
     assert await house.found(house.staff) == [house.secret, house.plain]
 
 
+async def test_file_that_all_saw_is_hidden_with_its_document(system: TestSystem) -> None:
+    """In a store of the whole tenant, where the file was uploaded for all and never stood anywhere else."""
+    staff = await system.member("owner")
+    customer = await system.member("customer", of=staff)
+    store = await staff.make_store("open")
+    file = (await staff.add("bonus.txt", SECRET, store_id=store))["id"]
+    await customer.call("GET", f"/v1/files/{file}")
+    path = f"/v1/vector_stores/{store}/files/{file}/audience"
+    await staff.call("PUT", path, json={"restricted": True})
+    for hidden in (f"/v1/files/{file}", f"/v1/files/{file}/content"):
+        await customer.call("GET", hidden, status=404)
+    assert (await customer.call("GET", "/v1/files"))["data"] == []
+
+
 async def test_deleted_group_closes_what_was_shared_with_it(house: House) -> None:
     await house.share(visibility="tenant")
     await house.restrict(house.secret, group_ids=[house.group])

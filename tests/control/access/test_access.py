@@ -54,6 +54,15 @@ async def test_key_proves_who_holds_it_and_what_it_is_limited_to(
     )
 
 
+async def test_key_is_kept_with_its_end(
+    owner_database: Database, tenant: TestTenant, superuser: asyncpg.Connection
+) -> None:
+    for days in (None, 2):
+        key = await issue(owner_database, tenant, expires_in_days=days)
+        kept = "SELECT round(extract(epoch FROM expires_at - created_at) / 86400) FROM mainstay.api_keys WHERE id = $1"
+        assert await superuser.fetchval(kept, key.id) == days
+
+
 async def test_secret_of_another_is_no_key_with_a_prefix_that_is_known(
     database: Database, owner_database: Database, tenant: TestTenant
 ) -> None:
