@@ -1,8 +1,9 @@
 """Jobs: work that outlives a request, done at least once with its effect kept once. models.py tells how."""
 
+from mainstay.platform.jobs.children import Child, Children
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
-from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
+from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
@@ -12,6 +13,9 @@ from mainstay.platform.jobs.wakeups import PostgresWakeups, Wakeups
 from mainstay.platform.jobs.worker import Worker
 
 __all__ = [
+    "Cancelled",
+    "Child",
+    "Children",
     "DeadJob",
     "Duty",
     "JobHandler",

@@ -11,6 +11,7 @@ not_found                                                 the same request would
 MainstayError: conflict, exhausted, unavailable           another attempt
 any other exception                                       another attempt, code `crashed`
 longer than the kind's `timeout_s`                        another attempt, code `timeout`
+a cancellation was asked for, or `Cancelled`              cancelled, and so is whatever else ends without a commit
 `LeaseLost`                                               nothing: the job belongs to another worker by now
 the worker stops before the handler ends                  handed back at once, the attempt does not count
 the worker dies, hangs, or loses the database             rescued when its lease runs out, code `lease_expired`
@@ -41,6 +42,13 @@ class Retry(Exception):
         self.after_s = after_s
         self.code = code
         self.reason = reason
+
+
+class Cancelled(Retry):
+    """Raised in a handler because somebody asked for the end of its job, whose row says so: no attempt follows."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, code="cancelled", reason="The attempt was interrupted because the job was cancelled.")
 
 
 class Reject(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from mainstay.platform.jobs.children import Children
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import WriteTx
@@ -12,14 +13,16 @@ from mainstay.platform.postgres import WriteTx
 class JobHandler:
     """What a worker does for a kind.
 
-    `run` loads, works and commits through the JobRun it is given. `on_dead` writes what a dead letter means for the
-    slice, for example a document that has failed, in the commit that makes it one. It may be called again if it
-    raises, and must do nothing but write.
+    `run` loads, works and commits through the JobRun it is given; `join` does so once the children that it waited for
+    have ended. `on_dead` writes what the end of a job that did not succeed means for the slice, for example a document
+    that has failed: in the commit that makes it a dead letter, or soon after it was cancelled. It may be called again
+    if it raises, and must do nothing but write.
     """
 
     kind: JobKind
     run: Callable[[JobRun], Awaitable[None]]
     on_dead: Callable[[WriteTx, DeadJob], Awaitable[None]] | None = None
+    join: Callable[[JobRun, Children], Awaitable[None]] | None = None
 
 
 class JobRegistry:
