@@ -361,6 +361,7 @@ CREATE TABLE mainstay.job_attempts (
     CONSTRAINT job_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['retried'::text, 'failed'::text, 'lease_expired'::text, 'cancelled'::text]))),
     CONSTRAINT job_attempts_worker_check CHECK ((length(worker) <= 200))
 );
+CREATE INDEX job_attempts_ended ON mainstay.job_attempts USING btree (tenant_id, ended_at);
 
 CREATE TABLE mainstay.jobs (
     tenant_id uuid NOT NULL,

@@ -19,6 +19,8 @@ Permission = Literal[
     "audit.read",
     "keys.manage",
     "members.manage",
+    "jobs.read",
+    "jobs.manage",
     "owners.manage",
 ]
 

@@ -4,7 +4,9 @@ from mainstay.platform.jobs.children import Child, Children
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
 from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry
-from mainstay.platform.jobs.limits import WorkerLimits
+from mainstay.platform.jobs.family import look_after
+from mainstay.platform.jobs.interventions import WrongState
+from mainstay.platform.jobs.limits import REDRIVES_MAX, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
@@ -13,6 +15,7 @@ from mainstay.platform.jobs.wakeups import PostgresWakeups, Wakeups
 from mainstay.platform.jobs.worker import Worker
 
 __all__ = [
+    "REDRIVES_MAX",
     "Cancelled",
     "Child",
     "Children",
@@ -29,6 +32,8 @@ __all__ = [
     "Wakeups",
     "Worker",
     "WorkerLimits",
+    "WrongState",
     "enqueue",
+    "look_after",
     "measure_depth",
 ]

@@ -16,6 +16,7 @@ CREATE TABLE mainstay.job_attempts (
     PRIMARY KEY (tenant_id, job_id, fence),
     FOREIGN KEY (tenant_id, job_id) REFERENCES mainstay.jobs (tenant_id, id) ON DELETE CASCADE
 );
+CREATE INDEX job_attempts_ended ON mainstay.job_attempts (tenant_id, ended_at);
 CALL mainstay.protect('mainstay.job_attempts', 'select, insert');
 CALL mainstay.narrow('mainstay.job_attempts',
     'EXISTS (SELECT FROM mainstay.jobs j WHERE j.tenant_id = job_attempts.tenant_id AND j.id = job_attempts.job_id)');
