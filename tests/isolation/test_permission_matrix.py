@@ -14,6 +14,7 @@ from mainstay.control.access.operations import DECLARED, Operation, Permission, 
 from mainstay.kernel.ids import decode_id
 from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.queries import parse_queries
+from tests.support.planted_jobs import Planter
 from tests.support.system import Member, TestSystem
 
 UNKNOWN = "01a1fdb30000700080000000000000ff"
@@ -27,6 +28,7 @@ PREFIXES = {
     "batch_id": "vsfb_",
     "subject_id": "key_",
     "model": "no-model-",
+    "job_id": "job_",
 }
 PRINCIPALS_MIN = 9
 OPERATIONS_MIN = 40
@@ -125,8 +127,10 @@ async def things_of(member: Member) -> dict[str, str]:
     file = (await member.call("POST", "/v1/files", files={"file": ("a.txt", b"x")}))["id"]
     group = (await member.call("POST", "/v1/groups", json={"name": "g"}))["id"]
     key = (await member.call("POST", "/v1/keys", json={"name": "k"}))["id"]
+    assert member.owner is not None
     return {
         **{name: prefix + UNKNOWN for name, prefix in PREFIXES.items()},
+        "job_id": await Planter.of(member.owner, member.tenant_id, member.principal_id).dead(),
         "store_id": store,
         "file_id": file,
         "group_id": group,
