@@ -22,6 +22,7 @@ from mainstay.control.limits.routes import LimitRoutes
 from mainstay.control.members.group_routes import GroupRoutes
 from mainstay.control.members.routes import MemberRoutes
 from mainstay.control.metering.routes import UsageRoutes
+from mainstay.control.operations.routes import JobRoutes
 from mainstay.knowledge.answers import service as answers
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.chat_routes import ChatRoutes
@@ -104,6 +105,7 @@ def server_routers(
         MemberRoutes(database).router(),
         GroupRoutes(database).router(),
         LimitRoutes(database, admission).router(),
+        JobRoutes(database, blobs).router(),
     ]
 
 

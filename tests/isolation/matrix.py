@@ -26,6 +26,7 @@ PREFIXES = {
     "batch_id": "vsfb_",
     "subject_id": "key_",
     "model": "no-model-",
+    "job_id": "job_",
 }
 UNKNOWN_THINGS = {name: prefix + UNKNOWN for name, prefix in PREFIXES.items()}
 _EXPIRE = parse_queries(

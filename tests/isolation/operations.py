@@ -38,6 +38,10 @@ class Things:
     content_sha256: str
     principal_id: str
     group_id: str
+    job_id: str
+    late_job_id: str
+    unwanted_job_id: str
+    dead_job_id: str
 
     @property
     def question(self) -> str:
@@ -71,6 +75,10 @@ PREFIXES = {
     "batch_id": "vsfb_",
     "principal_id": "usr_",
     "group_id": "grp_",
+    "job_id": "job_",
+    "late_job_id": "job_",
+    "unwanted_job_id": "job_",
+    "dead_job_id": "job_",
 }
 
 
@@ -122,6 +130,10 @@ def _chat(things: Things, **body: object) -> dict[str, Any]:
 FILE, STORE, ANSWER = _path("file_id"), _path("store_id"), _path("answer_id")
 BATCH = _path("batch_id")
 PRINCIPAL, GROUP = _path("principal_id"), _path("group_id")
+# One that has succeeded, one that waits for its time, one that may be cancelled, and a dead letter.
+JOB, LATE_JOB, UNWANTED_JOB, DEAD_JOB = (
+    Slot(thing, "path", "job_id") for thing in ("job_id", "late_job_id", "unwanted_job_id", "dead_job_id")
+)
 MEMBER = Slot("principal_id", "body", "principal_id")
 AUDIENCE = (Slot("principal_id", "body", "principal_ids"), Slot("group_id", "body", "group_ids"))
 IDS_ALONE = "what comes back is ids and codes"
@@ -482,6 +494,36 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "DELETE /v1/groups/{group_id}": (
         Way((GROUP,), lambda t: (f"/v1/groups/{t.group_id}", {}), silent="what comes back is what was sent"),
     ),
+    "GET /v1/jobs": (
+        Way(
+            (Slot("job_id", "cursor", "after"),),
+            lambda t: ("/v1/jobs", {"params": {"after": t.job_id}}),
+            silent=IDS_ALONE,
+        ),
+        Way(
+            (Slot("job_id", "cursor", "before"),),
+            lambda t: ("/v1/jobs", {"params": {"before": t.job_id, "order": "asc"}}),
+            silent=IDS_ALONE,
+        ),
+        Way(
+            (Slot("job_id", "query", "parent"),),
+            lambda t: ("/v1/jobs", {"params": {"parent": t.job_id}}),
+            silent=IDS_ALONE,
+        ),
+    ),
+    "GET /v1/jobs/{job_id}": (Way((JOB,), lambda t: (f"/v1/jobs/{t.job_id}", {}), silent=IDS_ALONE),),
+    "GET /v1/jobs/{job_id}/content": (
+        Way((JOB,), lambda t: (f"/v1/jobs/{t.job_id}/content", {}), silent="what jobs result in holds ids"),
+    ),
+    "POST /v1/jobs/{job_id}/retry": (
+        Way((LATE_JOB,), lambda t: (f"/v1/jobs/{t.late_job_id}/retry", {}), silent=IDS_ALONE),
+    ),
+    "POST /v1/jobs/{job_id}/cancel": (
+        Way((UNWANTED_JOB,), lambda t: (f"/v1/jobs/{t.unwanted_job_id}/cancel", {}), silent=IDS_ALONE),
+    ),
+    "POST /v1/jobs/{job_id}/redrive": (
+        Way((DEAD_JOB,), lambda t: (f"/v1/jobs/{t.dead_job_id}/redrive", {}), silent=IDS_ALONE),
+    ),
     # Last of all: with its key the victim would be gone for the others.
     "DELETE /v1/keys/{key_id}": (
         Way((_path("key_id"),), lambda t: (f"/v1/keys/{t.key_id}", {}), silent="what comes back is what was sent"),
@@ -495,6 +537,9 @@ NAMELESS: dict[str, Call] = {
     "GET /v1/models": ("/v1/models", {}),
     "GET /v1/models/{model}": ("/v1/models/assistant/default", {}),
     "POST /v1/embeddings": ("/v1/embeddings", {"json": {"model": "minilm-l6-v2-int8", "input": "A text."}}),
+    "GET /v1/jobs/stats": ("/v1/jobs/stats", {}),
+    # Of a queue that nobody has: what it would queue again would be gone for the cases that name a dead letter.
+    "POST /v1/jobs/redrive": ("/v1/jobs/redrive", {"json": {"queue": "none"}}),
     "GET /healthz": ("/healthz", {}),
     "GET /readyz": ("/readyz", {}),
     "GET /metrics": ("/metrics", {}),
@@ -519,6 +564,8 @@ NAMING_NOTHING = {
         "disabled",
         "scopes",
         "expires_in_days",
+        "state",
+        "queue",
     ),
     *("stream", "stream_options", "max_output_tokens", "max_tokens", "max_completion_tokens", "messages"),
 }
@@ -533,7 +580,7 @@ TEXT_ONLY = {
     ("POST /v1/groups", "name"),
 }
 # Asked by name or by request, lists answer a stranger with an empty page, as they answer a name that nobody gave.
-EMPTY_FOR = {"name", "request_id", "principal_id"}
+EMPTY_FOR = {"name", "request_id", "principal_id", "parent"}
 # What a customer may not do at all.
 STAFF_ONLY = {
     "GET /v1/audit",

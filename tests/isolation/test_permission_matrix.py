@@ -10,6 +10,7 @@ from mainstay.control.access.operations import DECLARED
 from tests.isolation import who_may
 from tests.isolation.matrix import UNKNOWN_THINGS, Principal, make_principals, try_operation
 from tests.support.figures import Figures
+from tests.support.planted_jobs import Planter
 from tests.support.system import Member, TestSystem
 
 PRINCIPALS_MIN = 9
@@ -27,7 +28,16 @@ async def things_of(member: Member) -> dict[str, str]:
     file = (await member.call("POST", "/v1/files", files={"file": ("a.txt", b"x")}))["id"]
     group = (await member.call("POST", "/v1/groups", json={"name": "g"}))["id"]
     key = (await member.call("POST", "/v1/keys", json={"name": "k"}))["id"]
-    own = {"store_id": store, "file_id": file, "group_id": group, "key_id": key, "principal_id": member.principal_id}
+    assert member.owner is not None
+    job = await Planter.of(member.owner, member.tenant_id, member.principal_id).dead()
+    own = {
+        "store_id": store,
+        "file_id": file,
+        "group_id": group,
+        "key_id": key,
+        "principal_id": member.principal_id,
+        "job_id": job,
+    }
     return {**UNKNOWN_THINGS, **own}
 
 

@@ -4,6 +4,7 @@ import secrets
 from hashlib import sha256
 
 from tests.isolation.operations import Things
+from tests.support.planted_jobs import Planter
 from tests.support.system import Member
 
 _COLOURS = ("amber", "black", "copper", "green", "ivory", "orange", "purple", "silver", "violet", "yellow")
@@ -46,6 +47,8 @@ async def make_things(member: Member, *, auditor: Member | None = None) -> Thing
         group_id = (await maker.call("POST", "/v1/groups", json={"name": f"{canary}-{secrets.token_hex(4)}"}))["id"]
         added = {"principal_id": member.principal_id}
         await maker.call("POST", f"/v1/groups/{group_id}/members", json=added)
+    assert member.owner is not None
+    planter = Planter.of(member.owner, member.tenant_id, member.principal_id)
     return Things(
         canary=canary,
         gate=gate,
@@ -66,6 +69,10 @@ async def make_things(member: Member, *, auditor: Member | None = None) -> Thing
         content_sha256=sha256(text.encode()).hexdigest(),
         principal_id=member.principal_id,
         group_id=group_id,
+        job_id=await planter.succeeded(),
+        late_job_id=await planter.queued(),
+        unwanted_job_id=await planter.queued(),
+        dead_job_id=await planter.dead(),
     )
 
 

@@ -20,6 +20,8 @@ _RULES: Final[tuple[tuple[str, Permission], ...]] = (
     (r"GET /v1/audit", "audit.read"),
     (r"\w+ /v1/(keys|limits)\b", "keys.manage"),
     (r"\w+ /v1/(principals|groups)\b", "members.manage"),
+    (r"GET /v1/jobs\b", "jobs.read"),
+    (r"POST /v1/jobs\b", "jobs.manage"),
 )
 # What is for a member alone though it only reads: bytes, models, and its own limits.
 _NO_OPERATOR: Final = re.compile(r"GET /v1/(.*/content|models|limits)\b")
@@ -37,6 +39,8 @@ HOLDERS: Final[Mapping[Permission, frozenset[str]]] = {
     "keys.manage": frozenset({"owner", "admin"}),
     "members.manage": frozenset({"owner", "admin"}),
     "owners.manage": frozenset({"owner"}),
+    "jobs.read": _ALL,
+    "jobs.manage": _ALL - {"product"},
 }
 
 

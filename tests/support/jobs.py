@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from mainstay.platform.jobs import DeadJob, JobHandler, JobKind, JobRun, WorkerLimits, enqueue
+from mainstay.platform.jobs import Children, DeadJob, JobHandler, JobKind, JobRun, WorkerLimits, enqueue
 from mainstay.platform.postgres import Database, Scope, WriteTx
 from mainstay.platform.postgres.queries import parse_queries
 
@@ -36,6 +36,7 @@ QUICK = WorkerLimits(
     cancel_grace_s=0.5,
     record_s=10.0,
     burial_retry_s=0.1,
+    wake_s=0.5,
 )
 
 SHORT = replace(QUICK, lease_s=1.0)
@@ -178,7 +179,17 @@ def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Aw
         await asyncio.sleep(random.uniform(0, 0.03))  # noqa: S311
         await commit_effect(run)
 
+    async def spawn(run: JobRun) -> None:
+        async with run.wait_for_children(unaudited="a test") as tx:
+            for _ in range(run.payload["children"]):
+                await enqueue(tx, kind("work", queue, attempts_max=25), {}, request_id="test", parent=run.job_id)
+
+    async def join(run: JobRun, children: Children) -> None:
+        async with run.commit(unaudited="a test") as tx:
+            await write_effect(tx, run.job_id, run.attempt, f"joined {children.counts['succeeded']}")
+
     return [
+        JobHandler(kind("family", queue, attempts_max=25), spawn, join=join),
         JobHandler(kind("note", queue), commit_effect, bury_with_effect),
         JobHandler(kind("work", queue, attempts_max=25), work, bury_with_effect),
         JobHandler(kind("hold", queue), hold, bury_with_effect),

@@ -40,6 +40,8 @@ class Member:
     key: str
     http: httpx2.AsyncClient
     principal_id: str = ""
+    # For what no door of the API makes, such as a dead letter.
+    owner: Database | None = None
 
     async def call(self, method: str, path: str, *, status: int = 200, **options: Any) -> dict[str, Any]:
         """Return the body of one exchange whose status must be `status`."""
@@ -98,7 +100,7 @@ class TestSystem:
                 await limits.put_on_plan(tx, plan)
             key = await access.issue_key(tx, role=role, name=role)
         http = self.client(key.secret)
-        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id))  # type: ignore[arg-type]
+        return Member(tenant_id, role, key.secret, http, encode_id("usr_", key.principal_id), self.owner)
 
     def client(self, key: str) -> httpx2.AsyncClient:
         """Return a client that sends a key."""

@@ -18,16 +18,17 @@ class KeyholeFunction:
 
 @dataclass(frozen=True)
 class KeyholeColumns:
-    """The columns of one table that the keyhole's role may read and write."""
+    """The columns of one table that the keyhole's role may read and write, and whether it may delete rows."""
 
     select: tuple[str, ...]
     insert: tuple[str, ...]
     update: tuple[str, ...]
+    delete: bool = False
 
     @property
     def policy_command(self) -> str:
         """Return the one command of the keyhole's policy on this table."""
-        return "ALL" if self.insert or self.update else "SELECT"
+        return "ALL" if self.insert or self.update or self.delete else "SELECT"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ def parse_declared(text: str) -> Declared:
             for signature, entry in keyhole["functions"].items()
         },
         keyhole_columns={
-            table: KeyholeColumns(*(tuple(entry.get(right, ())) for right in ("select", "insert", "update")))
+            table: KeyholeColumns(
+                *(tuple(entry.get(right, ())) for right in ("select", "insert", "update")),
+                delete=entry.get("delete", False),
+            )
             for table, entry in keyhole["columns"].items()
         },
     )

@@ -343,6 +343,26 @@ CREATE TABLE mainstay.index_segments (
     CONSTRAINT index_segments_chunk_count_check CHECK ((chunk_count >= 0))
 );
 
+CREATE TABLE mainstay.job_attempts (
+    tenant_id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    fence bigint NOT NULL,
+    attempt integer NOT NULL,
+    worker text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    outcome text COLLATE "C" NOT NULL,
+    error_code text,
+    error text,
+    CONSTRAINT job_attempts_pkey PRIMARY KEY (tenant_id, job_id, fence),
+    CONSTRAINT job_attempts_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT job_attempts_error_check CHECK ((length(error) <= 2000)),
+    CONSTRAINT job_attempts_error_code_check CHECK ((length(error_code) <= 64)),
+    CONSTRAINT job_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['retried'::text, 'failed'::text, 'lease_expired'::text, 'cancelled'::text]))),
+    CONSTRAINT job_attempts_worker_check CHECK ((length(worker) <= 200))
+);
+CREATE INDEX job_attempts_ended ON mainstay.job_attempts USING btree (tenant_id, ended_at);
+
 CREATE TABLE mainstay.jobs (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -374,6 +394,7 @@ CREATE TABLE mainstay.jobs (
     cancel_requested_at timestamp with time zone,
     started_at timestamp with time zone,
     redrives integer DEFAULT 0 NOT NULL,
+    untold boolean DEFAULT false NOT NULL,
     CONSTRAINT jobs_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT jobs_attempts_max_check CHECK (((attempts_max >= 1) AND (attempts_max <= 25))),
@@ -401,11 +422,15 @@ CREATE TABLE mainstay.jobs (
     CONSTRAINT jobs_worker_check CHECK ((length(worker) <= 200))
 ) WITH (autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
 CREATE INDEX jobs_children ON mainstay.jobs USING btree (tenant_id, parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'failed'::text])));
+CREATE INDEX jobs_dead ON mainstay.jobs USING btree (tenant_id, queue, kind) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_failed ON mainstay.jobs USING btree (run_at) WHERE (state = 'failed'::text);
+CREATE INDEX jobs_family ON mainstay.jobs USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX jobs_finished ON mainstay.jobs USING btree (tenant_id, finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX jobs_queued ON mainstay.jobs USING btree (queue, tenant_id, run_at, id) WHERE (state = 'queued'::text);
 CREATE INDEX jobs_running ON mainstay.jobs USING btree (queue, tenant_id) WHERE (state = 'running'::text);
+CREATE INDEX jobs_untold ON mainstay.jobs USING btree (run_at) WHERE untold;
 CREATE INDEX jobs_waiting ON mainstay.jobs USING btree (tenant_id, id) WHERE (state = 'waiting'::text);
-CREATE UNIQUE INDEX jobs_idempotency_key ON mainstay.jobs USING btree (tenant_id, kind, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE UNIQUE INDEX jobs_idempotency_key ON mainstay.jobs USING btree (tenant_id, principal_id, kind, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE UNIQUE INDEX jobs_unique_key ON mainstay.jobs USING btree (tenant_id, kind, unique_key) WHERE ((unique_key IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text])));
 
 CREATE TABLE mainstay.migrations (
@@ -672,6 +697,9 @@ ALTER TABLE mainstay.index_generations ADD CONSTRAINT index_generations_tenant_i
 ALTER TABLE mainstay.index_segments ADD CONSTRAINT index_segments_tenant_id_generation_id_fkey
     FOREIGN KEY (tenant_id, generation_id) REFERENCES mainstay.index_generations(tenant_id, id);
 
+ALTER TABLE mainstay.job_attempts ADD CONSTRAINT job_attempts_tenant_id_job_id_fkey
+    FOREIGN KEY (tenant_id, job_id) REFERENCES mainstay.jobs(tenant_id, id) ON DELETE CASCADE;
+
 ALTER TABLE mainstay.jobs ADD CONSTRAINT jobs_tenant_id_fkey
     FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
 ALTER TABLE mainstay.jobs ADD CONSTRAINT jobs_tenant_id_parent_id_fkey
@@ -780,7 +808,7 @@ BEGIN ATOMIC
                   LIMIT s.share
                   FOR UPDATE OF j_1 SKIP LOCKED) d)
          )
-  UPDATE mainstay.jobs j SET state = 'running'::text, attempt = (j.attempt + 1), fence = (j.fence + 1), worker = claim_jobs.worker, lease_expires_at = (clock_timestamp() + claim_jobs.lease)
+  UPDATE mainstay.jobs j SET state = 'running'::text, attempt = (j.attempt + 1), fence = (j.fence + 1), worker = claim_jobs.worker, lease_expires_at = (clock_timestamp() + claim_jobs.lease), started_at = clock_timestamp()
     FROM chosen c
    WHERE ((j.tenant_id = c.tenant_id) AND (j.id = c.id))
    RETURNING j.tenant_id,
@@ -819,7 +847,23 @@ BEGIN ATOMIC
      count(*) AS count,
      0
     FROM mainstay.jobs j
+   WHERE (j.state = 'waiting'::text)
+   GROUP BY j.queue, j.state
+ UNION ALL
+  SELECT j.queue,
+     j.state,
+     count(*) AS count,
+     0
+    FROM mainstay.jobs j
    WHERE (j.state = 'failed'::text)
+   GROUP BY j.queue, j.state
+ UNION ALL
+  SELECT j.queue,
+     j.state,
+     count(*) AS count,
+     0
+    FROM mainstay.jobs j
+   WHERE (j.state = 'dead'::text)
    GROUP BY j.queue, j.state;
 END;
 ALTER ROUTINE keyhole.count_jobs() OWNER TO mainstay_keyhole;
@@ -875,6 +919,21 @@ ALTER ROUTINE keyhole.find_tenant(text) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.find_tenant(text) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.find_tenant(text) TO CURRENT_USER;
 
+CREATE OR REPLACE FUNCTION keyhole.jobs_to_cancel(tenant_ids uuid[], job_ids uuid[], fences bigint[])
+ RETURNS TABLE(job_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT j.id
+    FROM (UNNEST(jobs_to_cancel.tenant_ids, jobs_to_cancel.job_ids, jobs_to_cancel.fences) l(tenant_id, id, fence)
+      JOIN mainstay.jobs j ON (((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence))))
+   WHERE ((j.state = 'running'::text) AND (j.cancel_requested_at IS NOT NULL));
+END;
+ALTER ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION keyhole.overdue_answers(count_max integer)
  RETURNS TABLE(tenant_id uuid, answer_id uuid, owner_id uuid)
  LANGUAGE sql
@@ -892,6 +951,38 @@ END;
 ALTER ROUTINE keyhole.overdue_answers(integer) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.overdue_answers(integer) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.overdue_answers(integer) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.prune_jobs(keep interval, keep_dead interval, count_max integer)
+ RETURNS TABLE(jobs bigint)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH old AS MATERIALIZED (
+          SELECT o.tenant_id,
+             o.id
+            FROM (mainstay.tenants t
+              CROSS JOIN LATERAL ( SELECT j.tenant_id,
+                     j.id
+                    FROM mainstay.jobs j
+                   WHERE ((j.tenant_id = t.tenant_id) AND (j.finished_at < (now() - prune_jobs.keep)) AND (NOT j.untold) AND ((j.state <> 'dead'::text) OR (j.finished_at < (now() - prune_jobs.keep_dead))) AND (NOT (EXISTS ( SELECT
+                            FROM mainstay.jobs c
+                           WHERE ((c.tenant_id = j.tenant_id) AND (c.parent_id = j.id))))))
+                  LIMIT prune_jobs.count_max
+                  FOR UPDATE OF j SKIP LOCKED) o)
+          LIMIT prune_jobs.count_max
+         ), pruned AS (
+          DELETE FROM mainstay.jobs j
+            USING old
+           WHERE ((j.tenant_id = old.tenant_id) AND (j.id = old.id))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM pruned;
+END;
+ALTER ROUTINE keyhole.prune_jobs(interval,interval,integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.prune_jobs(interval,interval,integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.prune_jobs(interval,interval,integer) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.renew_leases(tenant_ids uuid[], job_ids uuid[], fences bigint[], lease interval)
  RETURNS TABLE(job_id uuid)
@@ -933,21 +1024,49 @@ CREATE OR REPLACE FUNCTION keyhole.rescue_jobs(count_max integer)
 BEGIN ATOMIC
  WITH orphans AS MATERIALIZED (
           SELECT j_1.tenant_id,
-             j_1.id
+             j_1.id,
+             j_1.fence,
+             j_1.attempt,
+             j_1.worker,
+             j_1.started_at,
+                 CASE
+                     WHEN (j_1.cancel_requested_at IS NOT NULL) THEN 'cancelled'::text
+                     WHEN (j_1.attempt >= j_1.attempts_max) THEN 'failed'::text
+                     ELSE 'queued'::text
+                 END AS state_next
             FROM mainstay.jobs j_1
            WHERE ((j_1.state = 'running'::text) AND (j_1.lease_expires_at < clock_timestamp()))
           LIMIT rescue_jobs.count_max
           FOR UPDATE OF j_1 SKIP LOCKED
+         ), noted AS (
+          INSERT INTO mainstay.job_attempts (tenant_id, job_id, fence, attempt, worker, started_at, outcome, error_code, error)  SELECT o_1.tenant_id,
+                     o_1.id,
+                     o_1.fence,
+                     o_1.attempt,
+                     o_1.worker,
+                     o_1.started_at,
+                     'lease_expired',
+                     'lease_expired',
+                     'The worker stopped renewing its lease: it was killed, hung, or lost the database.'
+                    FROM orphans o_1
          )
-  UPDATE mainstay.jobs j SET state =
+  UPDATE mainstay.jobs j SET state = o.state_next, untold = (o.state_next = 'cancelled'::text), finished_at =
          CASE
-             WHEN (j.attempt >= j.attempts_max) THEN 'failed'::text
-             ELSE 'queued'::text
+             WHEN (o.state_next = 'cancelled'::text) THEN clock_timestamp()
+             ELSE NULL::timestamp with time zone
          END, run_at = (clock_timestamp() +
          CASE
-             WHEN (j.attempt >= j.attempts_max) THEN '00:00:00'::interval
-             ELSE ((random() * (LEAST((j.attempt - 1), 2))::double precision) * '00:00:01'::interval)
-         END), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code = 'lease_expired'::text, error = 'The worker stopped renewing its lease: it was killed, hung, or lost the database.'::text
+             WHEN (o.state_next = 'queued'::text) THEN ((random() * (LEAST((j.attempt - 1), 2))::double precision) * '00:00:01'::interval)
+             ELSE '00:00:00'::interval
+         END), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code =
+         CASE
+             WHEN (o.state_next = 'cancelled'::text) THEN 'cancelled'::text
+             ELSE 'lease_expired'::text
+         END, error =
+         CASE
+             WHEN (o.state_next = 'cancelled'::text) THEN 'The job was cancelled.'::text
+             ELSE 'The worker stopped renewing its lease: it was killed, hung, or lost the database.'::text
+         END
     FROM orphans o
    WHERE ((j.tenant_id = o.tenant_id) AND (j.id = o.id))
    RETURNING j.tenant_id,
@@ -965,10 +1084,30 @@ CREATE OR REPLACE FUNCTION keyhole.return_jobs(tenant_ids uuid[], job_ids uuid[]
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- UPDATE mainstay.jobs j SET state = 'queued'::text, attempt = (j.attempt - 1), run_at = clock_timestamp(), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone
-    FROM UNNEST(return_jobs.tenant_ids, return_jobs.job_ids, return_jobs.fences) l(tenant_id, id, fence)
-   WHERE ((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence) AND (j.state = 'running'::text))
-   RETURNING j.id;
+ WITH held AS MATERIALIZED (
+          SELECT j.tenant_id,
+             j.id,
+             (j.cancel_requested_at IS NOT NULL) AS cancelled
+            FROM (UNNEST(return_jobs.tenant_ids, return_jobs.job_ids, return_jobs.fences) l(tenant_id, id, fence)
+              JOIN mainstay.jobs j ON (((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence))))
+           WHERE (j.state = 'running'::text)
+          FOR UPDATE OF j
+         ), cancelled AS (
+          UPDATE mainstay.jobs j SET state = 'cancelled'::text, untold = true, finished_at = clock_timestamp(), attempt = (j.attempt - 1), run_at = clock_timestamp(), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code = 'cancelled'::text, error = 'The job was cancelled.'::text
+            FROM held h
+           WHERE ((j.tenant_id = h.tenant_id) AND (j.id = h.id) AND h.cancelled)
+           RETURNING j.id
+         ), returned AS (
+          UPDATE mainstay.jobs j SET state = 'queued'::text, attempt = (j.attempt - 1), run_at = clock_timestamp(), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone
+            FROM held h
+           WHERE ((j.tenant_id = h.tenant_id) AND (j.id = h.id) AND (NOT h.cancelled))
+           RETURNING j.id
+         )
+  SELECT c.id
+    FROM cancelled c
+ UNION ALL
+  SELECT r.id
+    FROM returned r;
 END;
 ALTER ROUTINE keyhole.return_jobs(uuid[],uuid[],bigint[]) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.return_jobs(uuid[],uuid[],bigint[]) FROM PUBLIC;
@@ -994,7 +1133,7 @@ CREATE OR REPLACE FUNCTION keyhole.take_burials(kinds text[], count_max integer,
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- WITH due AS MATERIALIZED (
+ WITH failed AS MATERIALIZED (
           SELECT j_1.tenant_id,
              j_1.id
             FROM mainstay.jobs j_1
@@ -1002,10 +1141,24 @@ BEGIN ATOMIC
            ORDER BY j_1.run_at
           LIMIT take_burials.count_max
           FOR UPDATE OF j_1 SKIP LOCKED
+         ), cancelled AS MATERIALIZED (
+          SELECT j_1.tenant_id,
+             j_1.id
+            FROM mainstay.jobs j_1
+           WHERE (j_1.untold AND (j_1.run_at <= now()) AND (j_1.kind = ANY (take_burials.kinds)))
+           ORDER BY j_1.run_at
+          LIMIT take_burials.count_max
+          FOR UPDATE OF j_1 SKIP LOCKED
          )
   UPDATE mainstay.jobs j SET run_at = (clock_timestamp() + take_burials.retry)
-    FROM due d
-   WHERE ((j.tenant_id = d.tenant_id) AND (j.id = d.id))
+    FROM ( SELECT f.tenant_id,
+             f.id
+            FROM failed f
+         UNION ALL
+          SELECT c.tenant_id,
+             c.id
+            FROM cancelled c) due
+   WHERE ((j.tenant_id = due.tenant_id) AND (j.id = due.id))
    RETURNING j.tenant_id,
      j.principal_id,
      j.id;
@@ -1169,6 +1322,60 @@ END;
 ALTER ROUTINE keyhole.tenants_of_plan(text) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.tenants_of_plan(text) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.tenants_of_plan(text) TO CURRENT_USER;
+
+CREATE OR REPLACE FUNCTION keyhole.wake_parents(tenant_ids uuid[], job_ids uuid[])
+ RETURNS TABLE(tenant_id uuid, job_id uuid, queue text)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH ready AS MATERIALIZED (
+          SELECT p.tenant_id,
+             p.id,
+             p.fence
+            FROM (UNNEST(wake_parents.tenant_ids, wake_parents.job_ids) l(tenant_id, id)
+              JOIN mainstay.jobs p ON (((p.tenant_id = l.tenant_id) AND (p.id = l.id))))
+           WHERE ((p.state = 'waiting'::text) AND (NOT (EXISTS ( SELECT
+                    FROM mainstay.jobs c
+                   WHERE ((c.tenant_id = p.tenant_id) AND (c.parent_id = p.id) AND (c.state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'failed'::text])))))))
+         )
+  UPDATE mainstay.jobs j SET state = 'queued'::text, run_at = clock_timestamp()
+    FROM ready r
+   WHERE ((j.tenant_id = r.tenant_id) AND (j.id = r.id) AND (j.fence = r.fence) AND (j.state = 'waiting'::text))
+   RETURNING j.tenant_id,
+     j.id,
+     j.queue;
+END;
+ALTER ROUTINE keyhole.wake_parents(uuid[],uuid[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.wake_parents(uuid[],uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.wake_parents(uuid[],uuid[]) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.wake_waiting(count_max integer)
+ RETURNS TABLE(tenant_id uuid, job_id uuid, queue text)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH ready AS MATERIALIZED (
+          SELECT p.tenant_id,
+             p.id,
+             p.fence
+            FROM mainstay.jobs p
+           WHERE ((p.state = 'waiting'::text) AND (NOT (EXISTS ( SELECT
+                    FROM mainstay.jobs c
+                   WHERE ((c.tenant_id = p.tenant_id) AND (c.parent_id = p.id) AND (c.state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'failed'::text])))))))
+          LIMIT wake_waiting.count_max
+         )
+  UPDATE mainstay.jobs j SET state = 'queued'::text, run_at = clock_timestamp()
+    FROM ready r
+   WHERE ((j.tenant_id = r.tenant_id) AND (j.id = r.id) AND (j.fence = r.fence) AND (j.state = 'waiting'::text))
+   RETURNING j.tenant_id,
+     j.id,
+     j.queue;
+END;
+ALTER ROUTINE keyhole.wake_waiting(integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.wake_waiting(integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.wake_waiting(integer) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION mainstay.claimed_tenant()
  RETURNS uuid
@@ -1496,6 +1703,22 @@ CREATE POLICY tenant ON mainstay.index_segments
  OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.index_segments TO mainstay_runtime;
 
+ALTER TABLE mainstay.job_attempts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.job_attempts FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.job_attempts TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY tenant ON mainstay.job_attempts
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.jobs j
+  WHERE ((j.tenant_id = job_attempts.tenant_id) AND (j.id = job_attempts.job_id)))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (EXISTS ( SELECT
+   FROM mainstay.jobs j
+  WHERE ((j.tenant_id = job_attempts.tenant_id) AND (j.id = job_attempts.job_id)))))));
+GRANT INSERT, SELECT ON mainstay.job_attempts TO mainstay_runtime;
+GRANT INSERT (tenant_id, job_id, fence, attempt, worker, started_at, outcome, error_code, error) ON mainstay.job_attempts TO mainstay_keyhole;
+GRANT SELECT (tenant_id, job_id, fence) ON mainstay.job_attempts TO mainstay_keyhole;
+
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.jobs FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
@@ -1504,10 +1727,11 @@ CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
 CREATE POLICY tenant ON mainstay.jobs
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))));
+GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at) ON mainstay.jobs TO mainstay_keyhole;
-GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error) ON mainstay.jobs TO mainstay_keyhole;
-GRANT UPDATE (unique_key, state, run_at, lease_expires_at, worker, error_code, error, finished_at) ON mainstay.jobs TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
+GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error, finished_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
+GRANT UPDATE (unique_key, state, run_at, attempt, lease_expires_at, worker, error_code, error, finished_at, idempotency_key, joins, result, result_object, progress_done, progress_total, cancel_requested_at, redrives, untold) ON mainstay.jobs TO mainstay_runtime;
 
 GRANT SELECT ON mainstay.migrations TO mainstay_runtime;
 

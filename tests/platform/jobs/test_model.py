@@ -11,12 +11,30 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from mainstay.platform.jobs import JobHandler, JobRegistry, JobRun, LeaseLost, enqueue, store
+from mainstay.platform.jobs import (
+    Cancelled,
+    JobHandler,
+    JobRegistry,
+    JobRun,
+    LeaseLost,
+    enqueue,
+    family_store,
+    interventions,
+    store,
+)
 from mainstay.platform.jobs.burial import bury
 from mainstay.platform.jobs.models import Lease
-from mainstay.platform.postgres import Database
+from mainstay.platform.postgres import Database, Scope
 from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.jobs import EFFECTS_TABLE, JobTable, bury_with_effect, kind
 from tests.support.tenants import TestTenant, make_tenant
@@ -46,8 +64,24 @@ class ModelJob:
     attempt: int = 0
     fence: int = 0
     expired: bool = False
+    parent: UUID | None = None
+    joins: bool = False
+    cancel_requested: bool = False
+    untold: bool = False
+    redrives: int = 0
     burials: int = 0
-    leases: list[Lease] = field(default_factory=list)
+    # How its attempts ended that did not end well.
+    history: list[str] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in ("queued", "running", "waiting", "failed")
+
+    def end_badly(self, state: str, outcome: str) -> None:
+        """Note that an attempt has ended in `state`, which a cancellation that was asked for overrides."""
+        self.state = "cancelled" if self.cancel_requested else state
+        self.untold = self.cancel_requested
+        self.history.append("cancelled" if self.cancel_requested and outcome != "lease_expired" else outcome)
 
 
 async def _unused(_: JobRun) -> None:
@@ -55,7 +89,7 @@ async def _unused(_: JobRun) -> None:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Enqueue, claim, renew, finish, postpone, fail, hand back, rescue and bury, by two tenants on one queue."""
+    """Everything that may happen to a job, in any order, by two tenants on one queue."""
 
     world: World
     leases = Bundle("leases")
@@ -65,6 +99,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = f"q{secrets.token_hex(6)}"
         self.jobs: dict[UUID, ModelJob] = {}
         self.handler = JobHandler(kind(self.queue, self.queue), _unused, bury_with_effect)
+        for tenant, key in ((0, None), (0, "a"), (1, "a")):
+            self.enqueue(tenant=tenant, key=key, attempts_max=2, later=False)
+
+    def _any(self, *states: str) -> bool:
+        return any(job.state in states for job in self.jobs.values())
 
     def do(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.world.runner.run(coroutine)
@@ -82,16 +121,22 @@ class QueueMachine(RuleBasedStateMachine):
                 return await enqueue(tx, job_kind, {}, request_id="test", unique_key=key, delay_s=3600 if later else 0)
 
         job_id = self.do(add())
-        twins = [
-            known_id for known_id, job in self.jobs.items()
-            if key and (job.key, job.tenant_id) == (key, scope.tenant_id) and job.state in ("queued", "running")
-        ]  # fmt: skip
+        twins = self._twins(key, scope.tenant_id)
         if twins:
             assert [job_id] == twins
         else:
             assert job_id not in self.jobs
             self.jobs[job_id] = ModelJob(scope.tenant_id, key, attempts_max, due=not later)
 
+    def _twins(self, key: str | None, tenant_id: UUID) -> list[UUID]:
+        """Return the job that has a key now, if there is one."""
+        return [
+            known_id for known_id, job in self.jobs.items()
+            if key and (job.key, job.tenant_id) == (key, tenant_id) and job.state in ("queued", "running", "waiting")
+        ]  # fmt: skip
+
+    # Rules that could do nothing would make most steps of an example idle.
+    @precondition(lambda self: any(job.state == "queued" and job.due for job in self.jobs.values()))
     @rule(target=leases, count_max=st.integers(1, 4), expired=st.booleans())
     def claim(self, count_max: int, expired: bool) -> list[Lease]:
         async def take(count: int) -> list[Lease]:
@@ -145,14 +190,15 @@ class QueueMachine(RuleBasedStateMachine):
         for lease in leases[-1:]:
             if self._write(lease, "postpone", delay_s=3600 if later else 0, code="retry", reason="Again."):
                 job = self.jobs[lease.job_id]
-                job.state = "queued" if job.attempt < job.attempts_max else "failed"
+                again = job.attempt < job.attempts_max
+                job.end_badly("queued" if again else "failed", "retried" if again else "failed")
                 job.due = not later
 
     @rule(leases=leases)
     def fail(self, leases: list[Lease]) -> None:
         for lease in leases[:1]:
             if self._write(lease, "fail", code="broken", reason="It is broken."):
-                self.jobs[lease.job_id].state = "failed"
+                self.jobs[lease.job_id].end_badly("failed", "failed")
 
     @rule(leases=leases)
     def hold(self, leases: list[Lease]) -> None:
@@ -170,6 +216,8 @@ class QueueMachine(RuleBasedStateMachine):
         for lease in held:
             job = self.jobs[lease.job_id]
             job.state, job.attempt, job.due = "queued", job.attempt - 1, True
+            if job.cancel_requested:
+                job.state, job.untold = "cancelled", True
 
     @rule(leases=leases)
     def renew(self, leases: list[Lease]) -> None:
@@ -186,6 +234,7 @@ class QueueMachine(RuleBasedStateMachine):
         for job_id in kept:
             self.jobs[job_id].expired = False
 
+    @precondition(lambda self: any(job.state == "running" and job.expired for job in self.jobs.values()))
     @rule()
     def rescue(self) -> None:
         async def sweep() -> None:
@@ -201,9 +250,96 @@ class QueueMachine(RuleBasedStateMachine):
         self.do(sweep())
         for job in self.jobs.values():
             if job.state == "running" and job.expired:
-                job.state = "failed" if job.attempt >= job.attempts_max else "queued"
+                job.end_badly("failed" if job.attempt >= job.attempts_max else "queued", "lease_expired")
                 job.due = True
 
+    @rule(leases=leases, count=st.integers(0, 2))
+    def spawn(self, leases: list[Lease], count: int) -> None:
+        for lease in leases[:1]:
+            job = self.jobs[lease.job_id]
+
+            async def wait(lease: Lease = lease) -> list[UUID] | None:
+                try:
+                    async with self.world.database.write(lease.scope) as tx:
+                        child = kind(self.queue, self.queue, attempts_max=2)
+                        ids = [
+                            await enqueue(tx, child, {}, request_id="test", parent=lease.job_id) for _ in range(count)
+                        ]
+                        await family_store.wait(tx, lease)
+                except (LeaseLost, Cancelled):
+                    return None
+                return ids
+
+            holds = self._holds(lease) and not job.cancel_requested
+            ids = self.do(wait())
+            assert (ids is not None) == holds
+            if ids is not None:
+                job.state, job.attempt, job.joins = "waiting", 0, True
+                for child_id in ids:
+                    self.jobs[child_id] = ModelJob(lease.tenant_id, None, 2, due=True, parent=lease.job_id)
+
+    @precondition(lambda self: self._any("waiting"))
+    @rule()
+    def wake(self) -> None:
+        async def look() -> None:
+            async with self.world.database.keyhole() as tx:
+                await family_store.wake_waiting(tx)
+
+        self.do(look())
+        for job_id, job in self.jobs.items():
+            children = [child for child in self.jobs.values() if child.parent == job_id]
+            if job.state == "waiting" and not any(child.unfinished for child in children):
+                job.state, job.due = "queued", True
+
+    def _choose(self, number: int) -> tuple[UUID, ModelJob]:
+        """Return one of the jobs, the newest for 0."""
+        job_id = list(self.jobs)[-1 - number % len(self.jobs)]
+        return job_id, self.jobs[job_id]
+
+    def _scope(self, job: ModelJob) -> Scope:
+        return next(one.admin for one in self.world.tenants if one.tenant_id == job.tenant_id)
+
+    @precondition(lambda self: self._any("queued", "running", "waiting"))
+    @rule(number=st.integers(0, 30))
+    def cancel(self, number: int) -> None:
+        job_id, job = self._choose(number)
+
+        async def ask() -> interventions.Cancellation:
+            async with self.world.database.write(self._scope(job), unaudited="a test") as tx:
+                return await interventions.cancel(tx, job_id)
+
+        done = self.do(ask())
+        family, generation = [job_id], [job_id]
+        while generation:
+            generation = [known for known, one in self.jobs.items() if one.parent in generation]
+            family += generation
+        wanted = [one for one in family if self.jobs[one].state in ("queued", "running", "waiting")]
+        assert sorted([*done.cancelled, *done.interrupted]) == sorted(wanted)
+        for one in (self.jobs[known] for known in wanted):
+            one.cancel_requested = True
+            if one.state == "running":
+                one.key = None
+            else:
+                one.state, one.untold = "cancelled", True
+
+    @precondition(lambda self: self._any("dead"))
+    @rule(number=st.integers(0, 30))
+    def redrive(self, number: int) -> None:
+        job_id, job = self._choose(number)
+
+        async def ask() -> bool:
+            try:
+                async with self.world.database.write(self._scope(job), unaudited="a test") as tx:
+                    await interventions.redrive(tx, job_id)
+            except interventions.WrongState:
+                return False
+            return True
+
+        assert self.do(ask()) == (job.state == "dead" and not self._twins(job.key, job.tenant_id))
+        if job.state == "dead" and not self._twins(job.key, job.tenant_id):
+            job.state, job.attempt, job.due, job.redrives = "queued", 0, True, job.redrives + 1
+
+    @precondition(lambda self: self._any("failed", "cancelled"))
     @rule(twice=st.booleans())
     def bury(self, twice: bool) -> None:
         async def bury_all() -> None:
@@ -215,28 +351,38 @@ class QueueMachine(RuleBasedStateMachine):
 
         self.do(bury_all())
         for job in self.jobs.values():
-            if job.state == "failed":
-                job.state, job.burials = "dead", 1
+            if job.state == "failed" or job.untold:
+                job.state = "dead" if job.state == "failed" else job.state
+                job.untold, job.burials = False, job.burials + 1
 
     @invariant()
     def table_agrees(self) -> None:
         if not hasattr(self, "jobs"):
             return
 
-        async def look() -> tuple[list[Any], list[Any]]:
+        async def look() -> tuple[list[Any], list[Any], list[Any]]:
             connection = self.world.table.connection
             return (
                 await connection.fetch("SELECT * FROM mainstay.jobs WHERE queue = $1", self.queue),
                 await self.world.table.effects(self.queue),
+                await connection.fetch(
+                    "SELECT a.job_id, a.outcome FROM mainstay.job_attempts a JOIN mainstay.jobs j ON j.id = a.job_id"
+                    " WHERE j.queue = $1 ORDER BY a.job_id, a.fence",
+                    self.queue,
+                ),
             )
 
-        rows, effects = self.do(look())
+        rows, effects, history = self.do(look())
         assert {row["id"] for row in rows} == set(self.jobs)
         for row in rows:
             job = self.jobs[row["id"]]
             assert (row["state"], row["attempt"], row["fence"]) == (job.state, job.attempt, job.fence)
+            assert (row["untold"], row["redrives"], row["joins"]) == (job.untold, job.redrives, job.joins)
+            assert (row["cancel_requested_at"] is not None) == job.cancel_requested
             assert job.attempt <= job.attempts_max
-        buried = sorted(job_id for job_id, job in self.jobs.items() if job.burials)
+        ended = [(job_id, outcome) for job_id in sorted(self.jobs) for outcome in self.jobs[job_id].history]
+        assert [(row["job_id"], row["outcome"]) for row in history] == ended
+        buried = sorted(job_id for job_id, job in self.jobs.items() for _ in range(job.burials))
         assert [job_id for job_id, _ in effects] == buried
 
 
@@ -271,7 +417,7 @@ def _check_machine(urls: DatabaseUrls, examples: int, steps: int) -> None:
 
 
 def test_jobs_agree_with_the_model(database_urls: DatabaseUrls) -> None:
-    _check_machine(database_urls, examples=15, steps=20)
+    _check_machine(database_urls, examples=15, steps=30)
 
 
 @pytest.mark.deep

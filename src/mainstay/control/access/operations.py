@@ -20,6 +20,8 @@ Permission = Literal[
     "audit.read",
     "keys.manage",
     "members.manage",
+    "jobs.read",
+    "jobs.manage",
     "owners.manage",
 ]
 

@@ -125,11 +125,16 @@ async def _enqueue(tx: WriteTx, version_id: UUID) -> None:
     )
 
 
-async def start(tx: WriteTx, version_id: UUID) -> VersionWork | None:
-    """Return what there is to do for a version and note that a worker has begun; None where nothing is left to do."""
+async def start(tx: WriteTx, version_id: UUID, *, again: bool = False) -> VersionWork | None:
+    """Return what there is to do for a version and note that a worker has begun; None where nothing is left to do.
+
+    `again` gives a version that has failed another try.
+    """
     work = await version_store.find_work(tx, version_id)
-    if work is None or work.state not in ("queued", "working"):
+    if work is None or work.state not in (("queued", "working", "failed") if again else ("queued", "working")):
         return None
+    if work.state == "failed":
+        await version_store.requeue_version(tx, version_id, work.file_id)
     await version_store.start_version(tx, version_id)
     return work
 

@@ -29,6 +29,7 @@ from mainstay.platform.postgres import Database, WriteTx
 log = structlog.get_logger(__name__)
 
 FEATURE = "ingest"
+CANCELLED = "Its ingestion was cancelled before it was done: add the file again to start anew."
 FILE_DELETED = "The file was deleted before it could be read: upload it again."
 
 
@@ -45,7 +46,7 @@ class Ingest:
         """Ingest the version that the job names."""
         version_id = job.payload.version_id
         async with job.checkpoint(unaudited="the state only says that work has begun") as tx:
-            work = await versions.start(tx, version_id)
+            work = await versions.start(tx, version_id, again=job.redrives > 0)
         if work is None:
             async with job.commit(unaudited="nothing is left to do"):
                 return
@@ -77,11 +78,15 @@ class Ingest:
         if job.payload is None:
             # It names no version, so there is none that waits.
             return
+        version_id = job.payload.version_id
+        if job.cancelled:
+            await versions.fail(tx, version_id, code="ingest_cancelled", reason=CANCELLED)
+            return
         reason = (
             f"Ingestion failed {job.attempt} times and was given up ({job.error_code}): "
             "add the file again to retry; if it fails again, the worker's log tells more."
         )
-        await versions.fail(tx, job.payload.version_id, code="ingest_failed", reason=reason)
+        await versions.fail(tx, version_id, code="ingest_failed", reason=reason)
 
     async def _parse(self, job: JobRun[IngestPayload], work: VersionWork) -> ParsedDocument:
         data = await self._blobs.get(blob_key("uploads", job.tenant_id, work.file_id))
@@ -108,6 +113,7 @@ class Ingest:
             embedded = await self._gateway.embed([service.indexed_text(chunks[index], title) for index in batch])
             vectors[batch] = embedded.vectors
             calls.append(embedded.call)
+            await job.report_progress(len(chunks) - len(missing) + start + len(batch), len(chunks))
         return vectors, calls
 
     async def _make_ready(

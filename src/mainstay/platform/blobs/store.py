@@ -12,7 +12,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.postgres import outside_transaction
 
-Concern = Literal["uploads"]
+Concern = Literal["uploads", "results"]
 TIMEOUT_S = 60.0
 PIECE_BYTES = 64 * 1024
 

@@ -1,9 +1,12 @@
 """Jobs: work that outlives a request, done at least once with its effect kept once. models.py tells how."""
 
+from mainstay.platform.jobs.children import Child, Children
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
-from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
-from mainstay.platform.jobs.limits import WorkerLimits
+from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry
+from mainstay.platform.jobs.family import look_after
+from mainstay.platform.jobs.interventions import WrongState
+from mainstay.platform.jobs.limits import REDRIVES_MAX, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
@@ -13,6 +16,10 @@ from mainstay.platform.jobs.wakeups import PostgresWakeups, Wakeups
 from mainstay.platform.jobs.worker import Worker
 
 __all__ = [
+    "REDRIVES_MAX",
+    "Cancelled",
+    "Child",
+    "Children",
     "DeadJob",
     "Duty",
     "InvalidPayload",
@@ -29,6 +36,8 @@ __all__ = [
     "Wakeups",
     "Worker",
     "WorkerLimits",
+    "WrongState",
     "enqueue",
+    "look_after",
     "measure_depth",
 ]

@@ -1,4 +1,4 @@
-"""Burials: how a failed job becomes a dead letter, together with what its slice writes about it."""
+"""Burials: how a job that did not succeed ends for its slice, in one commit with what that writes about it."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from mainstay.kernel.errors import Unavailable
-from mainstay.platform.jobs import metrics, store
+from mainstay.platform.jobs import family, metrics, store
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import Lease
 from mainstay.platform.jobs.registry import JobRegistry
@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 async def bury(database: Database, registry: JobRegistry, lease: Lease) -> bool:
     """Make one failed job a dead letter and tell its kind, in one commit; return False if another worker did.
 
+    A cancelled job stays cancelled, and its kind is told of it.
+
     Raises whatever `on_dead` raises, and then nothing is kept.
     """
     async with database.read(lease.scope) as reading:
@@ -28,14 +30,17 @@ async def bury(database: Database, registry: JobRegistry, lease: Lease) -> bool:
         buried = await store.bury(tx, lease.job_id)
         if buried is None:
             return False
-        kind, dead = buried
-        with bound_contextvars(request_id=request_id, job_kind=kind):
-            handler = registry[kind]
+        dead = buried.dead
+        with bound_contextvars(request_id=request_id, job_kind=buried.kind):
+            handler = registry[buried.kind]
             if handler.on_dead is not None:
                 payload = handler.kind.payloads.read_if_it_fits(dead.stored)
                 await handler.on_dead(tx, replace(dead, payload=payload))
-            log.warning("job.dead", attempt=dead.attempt, error_code=dead.error_code, error=dead.error)
-    metrics.BURIED.labels(kind, "buried").inc()
+            event = "job.cancelled" if dead.cancelled else "job.dead"
+            log.warning(event, attempt=dead.attempt, error_code=dead.error_code, error=dead.error)
+    metrics.BURIED.labels(buried.kind, "buried").inc()
+    if buried.parent_id is not None:
+        await family.look_after(database, lease.tenant_id, [buried.parent_id])
     return True
 
 

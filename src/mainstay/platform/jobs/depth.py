@@ -5,16 +5,18 @@ from collections.abc import Iterable
 from mainstay.platform.jobs import metrics, store
 from mainstay.platform.postgres import Database
 
-STATES = ("queued", "running", "failed")
+STATES = ("queued", "running", "waiting", "failed")
 
 
 async def measure_depth(database: Database, queues: Iterable[str] = ()) -> None:
-    """Count the unfinished jobs of all queues into the gauges; those named in `queues` are told of when empty, too."""
+    """Count the unfinished and dead jobs of all queues into the gauges; an empty one of `queues` is told of, too."""
     async with database.keyhole() as tx:
         depths = {(depth.queue, depth.state): depth for depth in await store.count(tx)}
     for queue in {*queues, *(queue for queue, _ in depths)}:
         for state in STATES:
             found = depths.get((queue, state))
             metrics.DEPTH.labels(queue, state).set(found.jobs if found else 0)
+        dead = depths.get((queue, "dead"))
+        metrics.DEAD.labels(queue).set(dead.jobs if dead else 0)
         waiting = depths.get((queue, "queued"))
         metrics.OLDEST_S.labels(queue).set(waiting.oldest_due_s if waiting else 0)

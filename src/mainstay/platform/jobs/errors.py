@@ -11,6 +11,7 @@ not_found                                                 the same request would
 MainstayError: conflict, exhausted, unavailable           another attempt
 any other exception                                       another attempt, code `crashed`
 longer than the kind's `timeout_s`                        another attempt, code `timeout`
+a cancellation was asked for, or `Cancelled`              cancelled, and so is whatever else ends without a commit
 `LeaseLost`                                               nothing: the job belongs to another worker by now
 the worker stops before the handler ends                  handed back at once, the attempt does not count
 the worker dies, hangs, or loses the database             rescued when its lease runs out, code `lease_expired`
@@ -43,6 +44,13 @@ class Retry(Exception):
         self.reason = reason
 
 
+class Cancelled(Retry):
+    """Raised in a handler because somebody asked for the end of its job, whose row says so: no attempt follows."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, code="cancelled", reason="The attempt was interrupted because the job was cancelled.")
+
+
 class Reject(Exception):
     """Raised by a handler to say that no attempt will ever succeed; `reason` is a sentence for a person."""
 
@@ -61,9 +69,10 @@ class LeaseLost(MainstayError):
 
 @dataclass(frozen=True)
 class Returned:
-    """The handler ended well; the job is marked as succeeded already if it committed."""
+    """The handler ended well; if it committed, the job is marked already: as succeeded, or as waiting for children."""
 
     committed: bool
+    waits: bool = False
 
 
 @dataclass(frozen=True)

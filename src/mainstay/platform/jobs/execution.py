@@ -9,9 +9,10 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from mainstay.kernel.errors import Unavailable
-from mainstay.platform.jobs import metrics, store
+from mainstay.platform.jobs import family, family_store, metrics, store
 from mainstay.platform.jobs.burial import try_to_bury
 from mainstay.platform.jobs.errors import (
+    Cancelled,
     GiveUp,
     HandBack,
     LeaseLost,
@@ -30,7 +31,7 @@ from mainstay.platform.postgres import Database
 
 log = structlog.get_logger(__name__)
 
-Interruption = Literal["lease_lost", "stopping"]
+Interruption = Literal["lease_lost", "stopping", "cancelled"]
 
 
 class Execution:
@@ -45,7 +46,7 @@ class Execution:
         self.job = job
 
     def interrupt(self, why: Interruption) -> None:
-        """Cancel the handler because the lease is lost or the worker stops; only the first reason counts."""
+        """End the handler early for one of these reasons; only the first counts."""
         if not self._interruption.done():
             self._interruption.set_result(why)
 
@@ -61,8 +62,9 @@ class Execution:
         ):
             verdict = await self._attempt()
             outcome = await self._record(verdict)
+            await self._look_after_family(outcome)
             seconds = time.perf_counter() - started
-            metrics.RUNS.labels(job.kind, outcome).inc()
+            metrics.RUNS.labels(self._handler.kind.queue, job.kind, outcome).inc()
             metrics.SECONDS.labels(job.kind).observe(seconds)
             log.info("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
 
@@ -71,7 +73,7 @@ class Execution:
             run: JobRun[Any] = JobRun(self._database, self.job, self._handler.kind)
         except Reject as unreadable:
             return GiveUp(unreadable.code, unreadable.reason)
-        handler = asyncio.ensure_future(self._handler.run(run))
+        handler = asyncio.ensure_future(self._join(run) if self.job.joins else self._handler.run(run))
         try:
             await asyncio.wait(
                 (handler, self._interruption), timeout=self._handler.kind.timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -87,19 +89,40 @@ class Execution:
             log.error("job.ignores_cancellation", advice="let CancelledError leave the handler")
             return LeaveAlone()
         if run.committed or (not handler.cancelled() and handler.exception() is None):
-            return Returned(committed=run.committed)
+            return Returned(committed=run.committed, waits=run.waits)
         return self._verdict_on_interruption()
+
+    async def _join(self, run: JobRun[Any]) -> None:
+        if self._handler.join is None:
+            raise Reject("no_join", f"A '{self.job.kind}' job has waited for children, and its handler has no `join`.")
+        async with self._database.read(run.scope) as tx:
+            children = await family_store.load_children(tx, run.job_id)
+        await self._handler.join(run, children)
 
     def _verdict_on_interruption(self) -> Verdict:
         if not self._interruption.done():
             return TryAgain("timeout", f"The attempt was cancelled after {self._handler.kind.timeout_s:g} s.")
-        return HandBack() if self._interruption.result() == "stopping" else LeaveAlone()
+        match self._interruption.result():
+            case "stopping":
+                return HandBack()
+            case "cancelled":
+                return verdict_on(Cancelled())
+            case _:
+                return LeaveAlone()
+
+    async def _look_after_family(self, outcome: str) -> None:
+        """Let the parent go on if this was its last child, and this job if its children have ended already."""
+        waiting = [self.job.lease.job_id] if outcome == "waiting" else []
+        if self.job.parent_id is not None and outcome in ("succeeded", "cancelled"):
+            waiting.append(self.job.parent_id)
+        if waiting:
+            await family.look_after(self._database, self.job.lease.tenant_id, waiting)
 
     async def _record(self, verdict: Verdict) -> str:
         """Write the verdict down, for as long as it takes the database to come back, and return it as a label."""
         match verdict:
             case Returned(committed=True):
-                return "succeeded"
+                return "waiting" if verdict.waits else "succeeded"
             case LeaveAlone():
                 return "lease_lost"
             case _:
@@ -134,14 +157,14 @@ class Execution:
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
                 async with self._database.write(scope) as tx:
-                    waits = await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
-                if waits:
-                    return "retried"
+                    state = await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
             case GiveUp():
                 async with self._database.write(scope) as tx:
-                    await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)
+                    state = await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)
+        if state == "queued":
+            return "retried"
         await try_to_bury(self._database, self._registry, lease)
-        return "failed"
+        return state
 
 
 def _verdict(handler: asyncio.Future[None], run: JobRun[Any]) -> Verdict:
@@ -153,7 +176,7 @@ def _verdict(handler: asyncio.Future[None], run: JobRun[Any]) -> Verdict:
     if run.committed:
         if error is not None:
             log.warning("job.error_after_commit", exc_info=error)
-        return Returned(committed=True)
+        return Returned(committed=True, waits=run.waits)
     if error is None:
         return Returned(committed=False)
     verdict = verdict_on(error)

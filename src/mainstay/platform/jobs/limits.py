@@ -5,7 +5,6 @@ from dataclasses import dataclass
 ATTEMPTS_MAX = 25
 PAYLOAD_BYTES_MAX = 8_192
 NAME_CHARS_MAX = 64
-PRIORITY_MAX = 2
 # Python with our packages takes about as much before a handler has done anything.
 MEMORY_MB_MIN = 64
 UNIQUE_KEY_CHARS_MAX = 200
@@ -15,6 +14,19 @@ ERROR_CHARS_MAX = 2_000
 DELAY_S_MAX = 30 * 86_400.0
 RESCUES_MAX = 1_000
 BURIALS_MAX = 100
+RESULT_BYTES_MAX = 16_384
+IDEMPOTENCY_KEY_CHARS_MAX = 200
+# 0 goes before 1 and 1 before 2.
+PRIORITY_MAX = 2
+PROGRESS_MAX = 2**31 - 1
+# How often one attempt writes down how far it is.
+PROGRESS_EVERY_S = 1.0
+CHILDREN_MAX = 1_000
+WAKES_MAX = 1_000
+REDRIVES_MAX = 1_000
+# A run of the duty deletes so many jobs at most, in batches of its own transactions.
+PRUNE_BATCH_JOBS = 1_000
+PRUNE_BATCHES_MAX = 50
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,15 @@ class WorkerLimits:
     record_s: float = 20.0
     burial_retry_s: float = 30.0
     depth_s: float = 15.0
+    # How often to ask whether a running job is to be cancelled.
+    cancel_s: float = 2.0
+    # How often to look for parents that a crash kept from being woken.
+    wake_s: float = 10.0
+    prune_s: float = 60.0
+    # How long finished jobs are kept: dead letters longer, for somebody has to look at them. A key that makes an
+    # enqueue happen once is kept as long as its job.
+    keep_s: float = 30 * 86_400.0
+    keep_dead_s: float = 90 * 86_400.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

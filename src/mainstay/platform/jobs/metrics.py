@@ -2,7 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-RUNS = Counter("mainstay_jobs_runs", "Attempts that ended, by outcome.", ["kind", "outcome"])
+# The rate of `succeeded` is a queue's throughput, and that of `retried` its retries.
+RUNS = Counter("mainstay_jobs_runs", "Attempts that ended, by outcome.", ["queue", "kind", "outcome"])
 SECONDS = Histogram(
     "mainstay_jobs_run_seconds",
     "Duration of attempts, from the start of the handler to its end being written down.",
@@ -11,8 +12,10 @@ SECONDS = Histogram(
 )
 SLOTS_TAKEN = Gauge("mainstay_jobs_slots_taken", "Jobs that this worker runs now.")
 RESCUED = Counter("mainstay_jobs_rescued", "Jobs taken from workers that let their lease run out.", ["queue", "state"])
-BURIED = Counter("mainstay_jobs_buried", "Burials of failed jobs, by outcome.", ["kind", "outcome"])
+BURIED = Counter("mainstay_jobs_buried", "Burials of failed and cancelled jobs, by outcome.", ["kind", "outcome"])
+PRUNED = Counter("mainstay_jobs_pruned", "Jobs deleted because they finished long ago.")
 DUTIES = Counter("mainstay_duties_runs", "Runs of periodic duties, by outcome.", ["duty", "outcome"])
 # Of all tenants and workers, so every worker reports the same figures: take the maximum, not the sum.
 DEPTH = Gauge("mainstay_jobs_unfinished", "Unfinished jobs in the database, by queue and state.", ["queue", "state"])
+DEAD = Gauge("mainstay_jobs_dead", "Dead letters in the database, by queue.", ["queue"])
 OLDEST_S = Gauge("mainstay_jobs_oldest_due_seconds", "How long the oldest due job has waited.", ["queue"])

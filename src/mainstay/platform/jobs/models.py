@@ -10,7 +10,12 @@
                                                      ▼
                                                 ┌────────┐   burial: `on_dead`   ┌──────┐
                                                 │ failed │ ────────────────────► │ dead │
-                                                └────────┘   in the same commit  └──────┘
+                                                └────────┘   in the same commit  └───┬──┘
+                                                                    redrive          │
+                          queued, same id, attempt 0 ◄───────────────────────────────┘
+
+A job that waits for its children is `waiting` (children.py). Asked for its end, a job that is queued or waiting is
+`cancelled` at once; one that runs is interrupted, and cancelled unless it has committed.
 
 What holds in every state, whatever dies:
 
@@ -19,6 +24,8 @@ What holds in every state, whatever dies:
 - An attempt counts from its claim, so a job that kills its worker runs out of attempts like any other.
 - A job leaves `failed` only in the transaction in which its kind's `on_dead` ran. Any worker that knows the kind
   may do it, and tries until it is done; so every dead letter has been told of.
+- A cancelled job ends at once, wherever that was asked; a worker that knows its kind calls `on_dead` soon after.
+- An attempt that does not end well is in the history (`job_attempts`), written by the statement that ends it.
 - Time is the database's; the clocks of workers decide nothing.
 - The name of a worker is for people. Leases do not look at it, so a name that comes back frees and holds nothing.
 """
@@ -86,7 +93,7 @@ class JobKind(Generic[PayloadT]):
 
 @dataclass(frozen=True)
 class DeadJob(Generic[PayloadT]):
-    """A job that will not run again, as its kind's `on_dead` is told of it.
+    """A job that will not run again, dead or cancelled, as its kind's `on_dead` is told of it.
 
     `payload` is None where what was stored does not fit its type; `stored` is what was stored.
     """
@@ -100,6 +107,8 @@ class DeadJob(Generic[PayloadT]):
     attempt: int
     error_code: str
     error: str
+    # Somebody asked for its end, while it waited or ran; otherwise its last attempt failed.
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,11 +136,24 @@ class ClaimedJob:
     payload: Payload
     attempt: int
     attempts_max: int
+    parent_id: UUID | None = None
+    # It has waited for children, and is to join them.
+    joins: bool = False
+    redrives: int = 0
+
+
+@dataclass(frozen=True)
+class Buried:
+    """A job of whose end its kind is to be told, and the parent that may wait for it."""
+
+    kind: str
+    dead: DeadJob[Payload]
+    parent_id: UUID | None
 
 
 @dataclass(frozen=True)
 class Rescued:
-    """A job taken from a worker that let its lease run out; `state` is `queued` or `failed`."""
+    """A job taken from a worker that let its lease run out; `state` is `queued`, `failed` or `cancelled`."""
 
     tenant_id: UUID
     job_id: UUID
@@ -141,7 +163,7 @@ class Rescued:
 
 @dataclass(frozen=True)
 class QueueDepth:
-    """How many jobs of a queue are in an unfinished state, and how many seconds the oldest due one has waited."""
+    """How many jobs of a queue are in a state, and how many seconds the oldest due one has waited."""
 
     queue: str
     state: str

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic
 
+from mainstay.platform.jobs.children import Children
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.payloads import PayloadT
 from mainstay.platform.jobs.run import JobRun
@@ -14,14 +15,16 @@ from mainstay.platform.postgres import WriteTx
 class JobHandler(Generic[PayloadT]):
     """What a worker does for a kind.
 
-    `run` loads, works and commits through the JobRun it is given. `on_dead` writes what a dead letter means for the
-    slice, for example a document that has failed, in the commit that makes it one. It may be called again if it
-    raises, and must do nothing but write.
+    `run` loads, works and commits through the JobRun it is given; `join` does so once the children that it waited for
+    have ended. `on_dead` writes what the end of a job that did not succeed means for the slice, for example a document
+    that has failed: in the commit that makes it a dead letter, or soon after it was cancelled. It may be called again
+    if it raises, and must do nothing but write.
     """
 
     kind: JobKind[PayloadT]
     run: Callable[[JobRun[PayloadT]], Awaitable[None]]
     on_dead: Callable[[WriteTx, DeadJob[PayloadT]], Awaitable[None]] | None = None
+    join: Callable[[JobRun[PayloadT], Children], Awaitable[None]] | None = None
 
 
 class JobRegistry:

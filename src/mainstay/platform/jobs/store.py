@@ -9,10 +9,13 @@ from mainstay.platform.jobs.errors import LeaseLost, storable_code, storable_rea
 from mainstay.platform.jobs.limits import (
     BURIALS_MAX,
     DELAY_S_MAX,
+    IDEMPOTENCY_KEY_CHARS_MAX,
+    PRIORITY_MAX,
+    PRUNE_BATCH_JOBS,
     RESCUES_MAX,
     UNIQUE_KEY_CHARS_MAX,
 )
-from mainstay.platform.jobs.models import ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, Rescued
+from mainstay.platform.jobs.models import Buried, ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, Rescued
 from mainstay.platform.jobs.payloads import Payload, PayloadT
 from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx, load_queries
 
@@ -29,34 +32,49 @@ async def enqueue(
     *,
     request_id: str,
     unique_key: str | None = None,
+    idempotency_key: str | None = None,
+    priority: int | None = None,
+    parent: UUID | None = None,
     delay_s: float = 0.0,
 ) -> UUID:
     """Add a job that exists exactly if `tx` commits, and return its id; it runs for the principal of `tx`.
 
     `unique_key` names a piece of work, down to the version of what it is about: while a job of this kind with the key
-    waits or runs, its id is returned and nothing is added. Raises Invalid for a payload that is not of the
-    kind's type, and for a payload, key or delay beyond its limit.
+    waits or runs, its id is returned and nothing is added. `idempotency_key` names the request for it: whatever became
+    of the job that this principal enqueued with it, its id is returned, until the job is pruned. `parent` is the job
+    that waits for this one. Without a `priority` the job has that of its kind. Raises Invalid for a payload that is
+    not of the kind's type, and for a payload, key, priority or delay beyond its limit.
     """
     stored = kind.payloads.write(payload)
-    if unique_key is not None and not 1 <= len(unique_key) <= UNIQUE_KEY_CHARS_MAX:
-        raise Invalid(
-            f"The key of a '{kind.name}' job has {len(unique_key)} characters, not 1 to {UNIQUE_KEY_CHARS_MAX}."
-        )
+    _check_keys(kind, unique_key, idempotency_key)
+    if priority is not None and not 0 <= priority <= PRIORITY_MAX:
+        raise Invalid(f"The priority of a '{kind.name}' job is {priority}, not 0 to {PRIORITY_MAX}.")
     if not 0 <= delay_s <= DELAY_S_MAX:
         raise Invalid(f"The delay of a '{kind.name}' job is {delay_s} s, not 0 to {DELAY_S_MAX:.0f}.")
+    keys = {"unique_key": unique_key} if idempotency_key is None else {"idempotency_key": idempotency_key}
     job_id: UUID = await tx.fetch_value(
-        _QUERIES["add_job"],
+        _QUERIES["add_job" if idempotency_key is None else "add_job_once"],
         id=new_id(),
         request_id=request_id,
         queue=kind.queue,
         kind=kind.name,
         payload=stored,
-        unique_key=unique_key,
         attempts_max=kind.attempts_max,
         delay_s=float(delay_s),
+        priority=kind.priority if priority is None else priority,
+        parent_id=parent,
         channel=CHANNEL,
+        **keys,
     )
     return job_id
+
+
+def _check_keys(kind: JobKind[PayloadT], unique_key: str | None, idempotency_key: str | None) -> None:
+    if unique_key is not None and idempotency_key is not None:
+        raise Invalid(f"A '{kind.name}' job was given both a unique_key and an idempotency_key: give it one of them.")
+    for key, chars_max in ((unique_key, UNIQUE_KEY_CHARS_MAX), (idempotency_key, IDEMPOTENCY_KEY_CHARS_MAX)):
+        if key is not None and not 1 <= len(key) <= chars_max:
+            raise Invalid(f"The key of a '{kind.name}' job has {len(key)} characters, not 1 to {chars_max}.")
 
 
 async def notify(tx: KeyholeTx, queue: str) -> None:
@@ -86,6 +104,9 @@ async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
             payload=row["payload"],
             attempt=row["attempt"],
             attempts_max=row["attempts_max"],
+            parent_id=row["parent_id"],
+            joins=row["joins"],
+            redrives=row["redrives"],
         )
         for row in rows
     ]
@@ -111,12 +132,12 @@ async def rescue(tx: KeyholeTx) -> Sequence[Rescued]:
     return [Rescued(row["tenant_id"], row["job_id"], row["queue"], row["state"]) for row in rows]
 
 
-async def finish(tx: WriteTx, lease: Lease) -> None:
-    """Mark the job as succeeded when `tx` commits.
+async def finish(tx: WriteTx, lease: Lease, *, result: object = None, result_object: str | None = None) -> None:
+    """Mark the job as succeeded when `tx` commits, with its result or the key of the object that holds it.
 
     Like all bookkeeping here it is read back with RETURNING: what a job did is audited by who did it, the queue is not.
     """
-    await _fenced(tx, "finish_job", lease)
+    await _fenced(tx, "finish_job", lease, result=result, result_object=result_object)
 
 
 async def hold(tx: WriteTx, lease: Lease) -> None:
@@ -124,20 +145,42 @@ async def hold(tx: WriteTx, lease: Lease) -> None:
     await _fenced(tx, "hold_job", lease)
 
 
-async def postpone(tx: WriteTx, lease: Lease, *, delay_s: float, code: str, reason: str) -> bool:
-    """Put the job back for another attempt after `delay_s`; return False if none is left and it has failed."""
+async def postpone(tx: WriteTx, lease: Lease, *, delay_s: float, code: str, reason: str) -> str:
+    """Put the job back for another attempt after `delay_s`, and return its state.
+
+    It is `queued`, `failed` where no attempt is left, or `cancelled` where that was asked for.
+    """
     wait_s = min(max(delay_s, 0.0), DELAY_S_MAX)
     values = {"code": storable_code(code), "reason": storable_reason(reason)}
-    return await _fenced(tx, "postpone_job", lease, delay_s=wait_s, **values) == "queued"
+    return str(await _fenced(tx, "postpone_job", lease, delay_s=wait_s, **values))
 
 
-async def fail(tx: WriteTx, lease: Lease, *, code: str, reason: str) -> None:
-    """End the job for good; its burial is due at once."""
-    await _fenced(tx, "fail_job", lease, code=storable_code(code), reason=storable_reason(reason))
+async def fail(tx: WriteTx, lease: Lease, *, code: str, reason: str) -> str:
+    """End the job for good, and return its state: `failed`, its burial due at once, or `cancelled`."""
+    values = {"code": storable_code(code), "reason": storable_reason(reason)}
+    return str(await _fenced(tx, "fail_job", lease, **values))
+
+
+async def set_progress(tx: WriteTx, lease: Lease, done: int, total: int | None) -> bool:
+    """Note how far the job is, and return whether it is to be cancelled."""
+    return bool(await _fenced(tx, "set_progress", lease, done=done, total=total))
+
+
+async def jobs_to_cancel(tx: KeyholeTx, leases: Sequence[Lease]) -> frozenset[UUID]:
+    """Return the ids of those jobs whose end was asked for."""
+    rows = await tx.fetch(_QUERIES["jobs_to_cancel"], **_columns(leases))
+    return frozenset(row["job_id"] for row in rows)
+
+
+async def prune(tx: KeyholeTx, *, keep_s: float, keep_dead_s: float) -> int:
+    """Delete jobs that finished so long ago, at most PRUNE_BATCH_JOBS, and return how many it were."""
+    return await tx.fetch_value(
+        _QUERIES["prune_jobs"], keep_s=keep_s, keep_dead_s=keep_dead_s, count_max=PRUNE_BATCH_JOBS
+    )
 
 
 async def take_burials(tx: KeyholeTx, kinds: Sequence[str], retry_s: float) -> Sequence[Lease]:
-    """Return failed jobs of `kinds` that wait for their burial, and keep other workers off them for `retry_s`.
+    """Return jobs of whose end their `kinds` are to be told, and keep other workers off them for `retry_s`.
 
     The leases have no fence: the burial itself is decided by the state of the job.
     """
@@ -146,31 +189,36 @@ async def take_burials(tx: KeyholeTx, kinds: Sequence[str], retry_s: float) -> S
 
 
 async def find_burial(tx: ReadTx, job_id: UUID) -> str | None:
-    """Return the request that a failed job belongs to, or None if the job is buried or not failed."""
+    """Return the request that a failed or cancelled job belongs to, or None if its kind was told of its end."""
     request_id: str | None = await tx.fetch_value(_QUERIES["find_burial"], job_id=job_id)
     return request_id
 
 
-async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob[Payload]] | None:
-    """Make a failed job a dead letter when `tx` commits; return its kind and what is known, or None if it is none."""
+async def bury(tx: WriteTx, job_id: UUID) -> Buried | None:
+    """Make a failed job a dead letter when `tx` commits, or note that a cancelled one was told of.
+
+    Returns what is known of it, or None where neither is due.
+    """
     row = await tx.fetch_one(_QUERIES["bury_job"], job_id=job_id)
     if row is None:
         return None
-    return row["kind"], DeadJob(
+    dead: DeadJob[Payload] = DeadJob(
         tenant_id=tx.scope.tenant_id,
         principal_id=tx.scope.principal_id,
         job_id=row["id"],
         request_id=tx.scope.request_id,
-        payload=row["payload"],
+        payload=None,
         stored=row["payload"],
         attempt=row["attempt"],
         error_code=row["error_code"],
         error=row["error"],
+        cancelled=row["state"] == "cancelled",
     )
+    return Buried(row["kind"], dead, row["parent_id"])
 
 
 async def count(tx: KeyholeTx) -> Sequence[QueueDepth]:
-    """Return how many unfinished jobs there are, by queue and state."""
+    """Return how many jobs are unfinished or dead, by queue and state."""
     rows = await tx.fetch(_QUERIES["count_jobs"])
     return [QueueDepth(row["queue"], row["state"], row["jobs"], row["oldest_due_s"]) for row in rows]
 

@@ -12,13 +12,14 @@ import stamina
 import structlog
 
 from mainstay.kernel.errors import Unavailable
-from mainstay.platform.jobs import metrics, store
+from mainstay.platform.jobs import family, metrics, store
 from mainstay.platform.jobs.burial import bury_due
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat, wait_for
 from mainstay.platform.jobs.execution import Execution
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import ClaimedJob
+from mainstay.platform.jobs.pruning import prune
 from mainstay.platform.jobs.registry import JobRegistry
 from mainstay.platform.jobs.wakeups import Wakeups
 from mainstay.platform.postgres import Database
@@ -58,6 +59,8 @@ class Worker:
             Duty("jobs.rescue", self._limits.rescue_s, self._rescue),
             Duty("jobs.burials", self._limits.rescue_s, self._bury),
             Duty("jobs.depth", self._limits.depth_s, self._measure),
+            Duty("jobs.waiting", self._limits.wake_s, self._look_at_families),
+            Duty("jobs.prune", self._limits.prune_s, self._prune),
             *duties,
         )
 
@@ -70,7 +73,9 @@ class Worker:
         drained = asyncio.Event()
         heartbeat = Duty("jobs.heartbeat", self._limits.heartbeat_s, self._beat, timeout_s=self._limits.heartbeat_s)
         background = [asyncio.create_task(repeat(duty, stop), name=duty.name) for duty in self._duties]
-        background.append(asyncio.create_task(repeat(heartbeat, drained), name=heartbeat.name))
+        cancellations = Duty("jobs.cancellations", self._limits.cancel_s, self._interrupt_cancelled)
+        to_the_end = (heartbeat, cancellations)
+        background += [asyncio.create_task(repeat(duty, drained), name=duty.name) for duty in to_the_end]
         background.append(asyncio.create_task(self._wake_on(stop), name="jobs.stop"))
         if self._wakeups is not None:
             background.append(asyncio.create_task(self._wakeups.listen(self._wake), name="jobs.wakeups"))
@@ -163,6 +168,16 @@ class Worker:
                     if execution.job.lease.job_id not in held:
                         execution.interrupt("lease_lost")
 
+    async def _interrupt_cancelled(self) -> None:
+        running = tuple(self._running.values())
+        if not running:
+            return
+        async with self._database.keyhole() as tx:
+            unwanted = await store.jobs_to_cancel(tx, [execution.job.lease for execution in running])
+        for execution in running:
+            if execution.job.lease.job_id in unwanted:
+                execution.interrupt("cancelled")
+
     async def _rescue(self) -> None:
         async with self._database.keyhole() as tx:
             rescued = await store.rescue(tx)
@@ -172,11 +187,17 @@ class Worker:
             metrics.RESCUED.labels(job.queue, job.state).inc()
             ids = {"job_id": str(job.job_id), "tenant_id": str(job.tenant_id)}
             log.warning("job.rescued", **ids, queue=job.queue, state=job.state)
-        if any(job.state == "failed" for job in rescued):
+        if any(job.state != "queued" for job in rescued):
             await self._bury()
 
     async def _bury(self) -> None:
         await bury_due(self._database, self._registry, self._limits)
+
+    async def _look_at_families(self) -> None:
+        await family.look_at_all(self._database)
+
+    async def _prune(self) -> None:
+        await prune(self._database, self._limits)
 
     async def _measure(self) -> None:
         await measure_depth(self._database, self._registry.queues)

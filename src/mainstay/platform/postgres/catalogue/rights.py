@@ -106,16 +106,18 @@ def keyhole_sees_its_columns_alone(facts: Facts, declared: Declared) -> Iterator
         for grant in facts.grants
         if grant.grantee == declared.keyhole_role and grant.kind in ("relation", "column")
     }
-    wanted = {
+    wanted: set[tuple[str, str | None, str]] = {
         (table, column, privilege)
         for table, columns in declared.keyhole_columns.items()
         for privilege, names in (("SELECT", columns.select), ("INSERT", columns.insert), ("UPDATE", columns.update))
         for column in names
     }
+    # A row is deleted whole.
+    wanted |= {(table, None, "DELETE") for table, columns in declared.keyhole_columns.items() if columns.delete}
     for table, column, privilege in sorted(granted - wanted, key=str):
         yield f"{table}.{column or '*'}", f"lets {declared.keyhole_role} {privilege}, which is not declared: revoke it"
-    for table, column, privilege in sorted(wanted - granted):
-        yield f"{table}.{column}", f"is declared for {declared.keyhole_role} to {privilege} and not granted"
+    for table, column, privilege in sorted(wanted - granted, key=str):
+        yield f"{table}.{column or '*'}", f"is declared for {declared.keyhole_role} to {privilege} and not granted"
 
 
 def owners_are_bound_by_row_security(facts: Facts, declared: Declared) -> Iterator[Problem]:

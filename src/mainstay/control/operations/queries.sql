@@ -1,0 +1,92 @@
+-- name: find_job
+-- One job as a person sees it.
+SELECT id, principal_id, parent_id, request_id, queue, kind, state, priority, attempt, attempts_max, redrives, created_at,
+       run_at, started_at, finished_at, cancel_requested_at, progress_done, progress_total, result, result_object,
+       error_code, error,
+       CASE state WHEN 'running' THEN extract(epoch FROM clock_timestamp() - started_at)::double precision END
+           AS elapsed_s,
+       payload
+  FROM mainstay.jobs WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: find_job_key
+-- Where a page goes on from: the key of a job.
+SELECT id FROM mainstay.jobs WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: list_jobs
+-- A page of jobs, of some states, a queue, a kind or a parent where asked.
+SELECT id, principal_id, parent_id, request_id, queue, kind, state, priority, attempt, attempts_max, redrives, created_at,
+       run_at, started_at, finished_at, cancel_requested_at, progress_done, progress_total, result, result_object,
+       error_code, error,
+       CASE state WHEN 'running' THEN extract(epoch FROM clock_timestamp() - started_at)::double precision END
+           AS elapsed_s
+  FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND (:newer_than::uuid IS NULL OR id > :newer_than)
+   AND (:older_than::uuid IS NULL OR id < :older_than)
+   AND (:states::text[] IS NULL OR state = ANY (:states))
+   AND (:queue_of::text IS NULL OR queue = :queue_of)
+   AND (:kind_of::text IS NULL OR kind = :kind_of)
+   AND (:parent_of::uuid IS NULL OR parent_id = :parent_of)
+ ORDER BY CASE WHEN :oldest_first::boolean THEN id END, CASE WHEN NOT :oldest_first::boolean THEN id END DESC
+ LIMIT :limit;
+
+-- name: list_attempts
+-- The attempts of a job that ended badly, newest first.
+SELECT fence, attempt, worker, started_at, ended_at, outcome, error_code, error
+  FROM mainstay.job_attempts
+ WHERE tenant_id = :tenant_id AND job_id = :job_id
+ ORDER BY fence DESC LIMIT :limit;
+
+-- name: count_children
+-- How many children a job has in each state, and how long ago the first of each began.
+SELECT state, count(*) AS jobs, extract(epoch FROM clock_timestamp() - min(started_at))::double precision AS elapsed_s
+  FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND parent_id = :job_id
+ GROUP BY state;
+
+-- name: queue_depths
+-- How many jobs of each queue are unfinished or dead, by state, and how long the oldest due one has waited. Each state is
+-- asked for alone, because each has an index of its own.
+SELECT queue, state, count(*) AS jobs,
+       greatest(0, extract(epoch FROM clock_timestamp() - min(run_at)))::double precision AS oldest_due_s
+  FROM mainstay.jobs WHERE tenant_id = :tenant_id AND state = 'queued' GROUP BY queue, state
+UNION ALL
+SELECT queue, state, count(*), 0 FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND state = 'running' GROUP BY queue, state
+UNION ALL
+SELECT queue, state, count(*), 0 FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND state = 'waiting' GROUP BY queue, state
+UNION ALL
+SELECT queue, state, count(*), 0 FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND state = 'failed' GROUP BY queue, state
+UNION ALL
+SELECT queue, state, count(*), 0 FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND state = 'dead' GROUP BY queue, state;
+
+-- name: queue_outcomes
+-- How attempts ended in each queue of late; one that ended well leaves nothing but its job.
+SELECT queue, 'succeeded' AS outcome, count(*) AS attempts
+  FROM mainstay.jobs
+ WHERE tenant_id = :tenant_id AND finished_at > clock_timestamp() - make_interval(secs => :window_s)
+   AND state = 'succeeded'
+ GROUP BY queue
+UNION ALL
+SELECT j.queue, a.outcome, count(*)
+  FROM mainstay.job_attempts a
+  JOIN mainstay.jobs j ON j.tenant_id = :tenant_id AND j.id = a.job_id
+ WHERE a.tenant_id = :tenant_id AND a.ended_at > clock_timestamp() - make_interval(secs => :window_s)
+ GROUP BY j.queue, a.outcome;
+
+-- name: list_dead
+-- Dead letters of a queue or a kind, the oldest first. Of several with one key the newest stands for the work; while
+-- that is under way again, none of them is named.
+SELECT id FROM (
+       SELECT j.id, row_number() OVER (PARTITION BY j.kind, coalesce(j.unique_key, j.id::text) ORDER BY j.id DESC) AS place
+         FROM mainstay.jobs j
+        WHERE j.tenant_id = :tenant_id AND j.state = 'dead' AND j.redrives < :redrives_max
+          AND (:queue_of::text IS NULL OR j.queue = :queue_of)
+          AND (:kind_of::text IS NULL OR j.kind = :kind_of)
+          AND NOT EXISTS (SELECT FROM mainstay.jobs t
+                           WHERE t.tenant_id = :tenant_id AND t.kind = j.kind AND t.unique_key = j.unique_key
+                             AND t.state IN ('queued', 'running', 'waiting'))) dead
+ WHERE place = 1
+ ORDER BY id LIMIT :limit;
