@@ -100,3 +100,7 @@ RETURNING id, kind, payload, attempt, error_code, error
 -- name: count_jobs
 -- Unfinished jobs of all tenants by queue and state, for metrics.
 SELECT queue, state, jobs, oldest_due_s FROM keyhole.count_jobs()
+
+-- name: count_due_jobs
+-- The queues of all tenants in which jobs are due, and how many up to a limit.
+SELECT queue, jobs FROM keyhole.count_due_jobs(:count_max)

@@ -15,7 +15,7 @@ from mainstay.platform.jobs.limits import (
     RESCUES_MAX,
     UNIQUE_KEY_CHARS_MAX,
 )
-from mainstay.platform.jobs.models import ClaimedJob, DeadJob, JobKind, Lease, Payload, QueueDepth, Rescued
+from mainstay.platform.jobs.models import ClaimedJob, DeadJob, JobKind, Lease, Payload, QueueDepth, QueueDue, Rescued
 from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx, load_queries
 
 # One channel for all queues; a message holds the name of a queue and nothing of any tenant.
@@ -61,12 +61,14 @@ async def enqueue(
         delay_s=float(delay_s),
         channel=CHANNEL,
     )
+    tx.after_commit(QueueDue(kind.queue, delay_s))
     return job_id
 
 
 async def notify(tx: KeyholeTx, queue: str) -> None:
     """Wake the workers of a queue when `tx` commits."""
     await tx.fetch(_QUERIES["notify_queue"], channel=CHANNEL, queue=queue)
+    tx.after_commit(QueueDue(queue))
 
 
 async def claim(
@@ -177,6 +179,11 @@ async def count(tx: KeyholeTx) -> Sequence[QueueDepth]:
     """Return how many unfinished jobs there are, by queue and state."""
     rows = await tx.fetch(_QUERIES["count_jobs"])
     return [QueueDepth(row["queue"], row["state"], row["jobs"], row["oldest_due_s"]) for row in rows]
+
+
+async def count_due(tx: KeyholeTx, count_max: int) -> Mapping[str, int]:
+    """Return how many jobs are due in each queue that has one, counting no further than `count_max`."""
+    return {row["queue"]: row["jobs"] for row in await tx.fetch(_QUERIES["count_due_jobs"], count_max=count_max)}
 
 
 async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> object:
