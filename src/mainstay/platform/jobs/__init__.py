@@ -1,7 +1,7 @@
 """Jobs: work that outlives a request, done at least once with its effect kept once. models.py tells how."""
 
 from mainstay.platform.jobs.depth import measure_depth
-from mainstay.platform.jobs.duties import Duty
+from mainstay.platform.jobs.duties import Duty, repeat
 from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
@@ -27,4 +27,5 @@ __all__ = [
     "WorkerLimits",
     "enqueue",
     "measure_depth",
+    "repeat",
 ]

@@ -25,6 +25,7 @@ class SqsTransport:
         self._client = client
         self._announcer = announcer
         self._limits = limits
+        self.poll_s = limits.poll_s
         self.duty = Duty("jobs.announce", limits.announce_s, self._look)
 
     def wakeups(self, queues: Sequence[str]) -> SqsWakeups:
