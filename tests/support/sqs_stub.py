@@ -71,6 +71,10 @@ class StubSqs:
         with self._changed:
             self._queues[name] = []
 
+    def has(self, name: str) -> bool:
+        with self._changed:
+            return name in self._queues
+
     def depth(self, name: str) -> tuple[int, int]:
         """Return how many messages wait, and how many are hidden."""
         now = time.monotonic()

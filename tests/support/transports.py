@@ -99,6 +99,9 @@ class MotoQueues:
     def create(self, name: str, **attributes: str) -> str:
         return self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
+    def has(self, name: str) -> bool:
+        return any(url.endswith(f"/{name}") for url in self.client.list_queues().get("QueueUrls", ()))
+
     def depth(self, name: str) -> tuple[int, int]:
         shown, hidden = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
         url = f"{self.address}/{ACCOUNT}/{name}"
@@ -125,7 +128,8 @@ async def over_postgres(urls: DatabaseUrls) -> AsyncIterator[Transport]:
 async def over_sqs(
     urls: DatabaseUrls, queues: MotoQueues | StubSqs, queue: str, limits: SqsLimits = SQS_QUICK
 ) -> AsyncIterator[Transport]:
-    queues.create(f"test-{queue}")
+    if not queues.has(f"test-{queue}"):
+        queues.create(f"test-{queue}")
     address = SqsAddress.parse(f"{queues.address}/{ACCOUNT}/test-", REGION)
     losing = isinstance(queues, StubSqs) and queues.faults.lost_sends > 0
     async with database_of(urls) as database, open_sqs(database, address, limits) as sqs:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from prometheus_client import REGISTRY
 
 from mainstay.platform.jobs import JobHandler, JobRun, Retry, Worker, enqueue, store
 from tests.platform.jobs.conftest import Lab
@@ -213,8 +214,6 @@ async def test_idle_worker_neither_claims_nor_calls_in_a_loop(over: Lab, transpo
 
 
 def _sqs_calls() -> float:
-    from prometheus_client import REGISTRY  # here, beside the one function that reads it
-
     (family,) = (one for one in REGISTRY.collect() if one.name == "mainstay_sqs_calls")
     return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
 
