@@ -13,10 +13,11 @@ from mainstay.platform.jobs.sqs import InvalidSqsAddress, SqsAddress, SqsLimits,
 from mainstay.platform.jobs.sqs.announcing import Announcer
 from mainstay.platform.jobs.sqs.client import SqsClient
 from mainstay.platform.jobs.sqs.metrics import ANNOUNCED
+from mainstay.platform.jobs.sqs.receiving import SqsWakeups
 from mainstay.platform.postgres import PortCalledInTransaction
 from tests.platform.jobs.conftest import Lab
 from tests.support.database import DatabaseUrls
-from tests.support.jobs import commit_effect, enqueue_one, eventually
+from tests.support.jobs import DEADLINE_S, commit_effect, enqueue_one, eventually
 from tests.support.sqs_stub import ACCOUNT, NONE, StubSqs, running_stub
 from tests.support.transports import (
     REGION,
@@ -165,18 +166,41 @@ async def _has_called(stub: StubSqs, action: str) -> bool:
     return stub.calls[action] > 0
 
 
-async def test_stopped_worker_gives_its_messages_back(over: Lab, sqs: Transport) -> None:
-    """Of a job that it hands back, the message is there at once, and not after its visibility timeout."""
+async def test_stopped_worker_leaves_one_message_for_the_job_it_hands_back(
+    over: Lab, sqs: Transport, stub: StubSqs
+) -> None:
+    """It is there at once, and not after a visibility timeout: the old one is deleted, a new one is sent."""
 
     async def hold(_: JobRun) -> None:
         await asyncio.Event().wait()
 
-    limits = replace(sqs.limits, drain_s=0.1, lease_s=3600.0)
-    job_id = await over.enqueue(over.kind())
+    # With one slot, no receive is on its way while the job runs.
+    limits = replace(sqs.limits, concurrency=1, drain_s=0.1, lease_s=3600.0)
     async with over.working(over.handler(hold), limits=limits, wakeups=sqs.wakeups([over.queue])):
+        await eventually(lambda: _has_called(stub, "ReceiveMessage"))
+        job_id = await over.enqueue(over.kind())
         await eventually(lambda: over.is_in(job_id, "running"))
+        await depth_is(sqs, over.queue, 0, 1)
     assert await over.state(job_id) == "queued"
     await depth_is(sqs, over.queue, 1, 0)
+    assert stub.calls["DeleteMessageBatch"] == 1
+
+
+async def test_message_that_no_claim_has_settled_is_given_back(stub: StubSqs) -> None:
+    """The worker stops while its claim waits for the database: the message would stay hidden for an hour."""
+    stub.create("test-a")
+    client = client_of(stub.address, replace(SQS_QUICK, visibility_s=3600))
+    await client.send("a", [0, 0])
+    woken = asyncio.Event()
+    wakeups = SqsWakeups(client, ["a"], SQS_QUICK)
+    wakeups.claiming(1)
+    listening = asyncio.create_task(wakeups.listen(lambda _: woken.set()))
+    await asyncio.wait_for(woken.wait(), DEADLINE_S)
+    assert stub.depth("test-a") == (1, 1)
+    listening.cancel()
+    await asyncio.wait([listening])
+    assert stub.depth("test-a") == (2, 0)
+    client.close()
 
 
 async def test_send_that_fails_changes_nothing(over: Lab, stub: StubSqs) -> None:

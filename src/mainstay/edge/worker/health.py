@@ -43,7 +43,8 @@ class _Page:
 class Health:
     """Answers the probes. A process whose loop stands still answers nothing, which probes take for dead as well."""
 
-    def __init__(self, *, beats_within_s: float) -> None:
+    def __init__(self, *, beats_within_s: float, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        self._request_timeout_s = request_timeout_s
         self._beats_within_s = beats_within_s
         self._last_beat: float | None = None
         self._missing: Missing = _starting
@@ -77,7 +78,7 @@ class Health:
         self._connections += 1
         try:
             if self._connections <= CONNECTIONS_MAX:
-                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                async with asyncio.timeout(self._request_timeout_s):
                     head = await reader.readuntil(b"\r\n\r\n")
                     writer.write(_response(await self._page(head.split(b"\r\n", 1)[0])))
                     await writer.drain()
