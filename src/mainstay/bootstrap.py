@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fastapi import APIRouter
 
@@ -46,6 +47,7 @@ from mainstay.platform.jobs import (
     Wakeups,
     Worker,
     WorkerLimits,
+    measure_depth,
     repeat,
 )
 from mainstay.platform.jobs.sqs import SqsAddress, SqsLimits, SqsTransport, open_sqs
@@ -56,6 +58,7 @@ from mainstay.platform.telemetry import configure_logging
 from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
+DEPTH_EVERY_S = 15.0
 # As long as `mainstay up` lets a preparation take.
 MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2
@@ -83,9 +86,9 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(admission.close)
         sqs = await _open_sqs(stack, settings, database)
         if sqs is not None:
-            # Where workers are started for the messages that there are, only the server can find a job without one.
-            look = asyncio.create_task(repeat(sqs.duty, asyncio.Event()), name=sqs.duty.name)
-            stack.callback(look.cancel)
+            # Where workers are started for what waits, nobody else may be there to tell of it.
+            for duty in (sqs.duty, Duty("jobs.depth", DEPTH_EVERY_S, partial(measure_depth, database))):
+                stack.callback(asyncio.create_task(repeat(duty, asyncio.Event()), name=duty.name).cancel)
         ask = Ask(database, gateway)
         stack.push_async_callback(ask.close)
         yield ServerSystem(

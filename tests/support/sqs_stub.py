@@ -115,6 +115,9 @@ class StubSqs:
         return {"Successful": sent, "Failed": []}
 
     def _ReceiveMessage(self, queue: list[StubMessage], request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        count_max = request.get("MaxNumberOfMessages", 1)
+        if not 1 <= count_max <= 10:
+            raise Refusal("com.amazonaws.sqs#InvalidParameterValue", f"MaxNumberOfMessages is {count_max}")
         end = time.monotonic() + request.get("WaitTimeSeconds", 0)
         while True:
             now = time.monotonic()
@@ -125,7 +128,7 @@ class StubSqs:
             self._changed.wait(min(soonest, end) - now)
         if self.faults.reordered:
             self._random.shuffle(visible)
-        received = visible[: request.get("MaxNumberOfMessages", 1)]
+        received = visible[:count_max]
         for message in received:
             message.receives += 1
             message.receipt = str(uuid4())

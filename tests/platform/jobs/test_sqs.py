@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.platform.jobs.conftest import Lab
 from tests.support.database import DatabaseUrls
 from tests.support.jobs import DEADLINE_S, commit_effect, enqueue_one, eventually
 from tests.support.sqs_stub import ACCOUNT, NONE, StubSqs, running_stub
+from tests.support.transport_worker import TransportChild
 from tests.support.transports import (
     REGION,
     SQS_QUICK,
@@ -152,8 +153,11 @@ async def test_busy_worker_leaves_messages_to_others(over: Lab, sqs: Transport, 
         first = await over.enqueue(over.kind())
         await eventually(lambda: over.is_in(first, "running"))
         await depth_is(sqs, over.queue, 0, 1)
+        received = stub.calls["ReceiveMessage"]
         second = await over.enqueue(over.kind())
         await depth_is(sqs, over.queue, 1, 1)
+        await asyncio.sleep(0.5)
+        assert stub.calls["ReceiveMessage"] == received, "it asks for what it has no slot for"
         async with over.working(over.handler(commit_effect), limits=one, wakeups=sqs.wakeups([over.queue])):
             await eventually(lambda: over.is_in(second, "succeeded"))
             await depth_is(sqs, over.queue, 0, 1)
@@ -184,6 +188,39 @@ async def test_stopped_worker_leaves_one_message_for_the_job_it_hands_back(
     assert await over.state(job_id) == "queued"
     await depth_is(sqs, over.queue, 1, 0)
     assert stub.calls["DeleteMessageBatch"] == 1
+
+
+async def test_message_stays_hidden_for_as_long_as_its_job_runs(over: Lab, sqs: Transport, stub: StubSqs) -> None:
+    """Longer than its visibility timeout, and nobody else is woken meanwhile."""
+    release = asyncio.Event()
+
+    async def hold(run: JobRun) -> None:
+        await release.wait()
+        await commit_effect(run)
+
+    async with over.working(over.handler(hold), limits=sqs.limits, wakeups=sqs.wakeups([over.queue])):
+        await eventually(lambda: _has_called(stub, "ReceiveMessage"))
+        job_id = await over.enqueue(over.kind())
+        await eventually(lambda: over.is_in(job_id, "running"))
+        await depth_is(sqs, over.queue, 0, 1)
+        end = time.monotonic() + UNLOOKED.visibility_s + 1.5
+        while time.monotonic() < end:
+            assert stub.depth(f"test-{over.queue}") == (0, 1)
+            await asyncio.sleep(0.05)
+        release.set()
+        await depth_is(sqs, over.queue, 0, 0)
+
+
+async def test_message_of_a_killed_worker_comes_again(over: Lab, sqs: Transport, stub: StubSqs) -> None:
+    given = {"sqs_prefix": f"{stub.address}/{ACCOUNT}/test-", "sqs_limits": asdict(UNLOOKED)}
+    child = await TransportChild.begin(url=over.url, queue=over.queue, limits=asdict(sqs.limits), **given)
+    over.stack.push_async_callback(child.kill)
+    await eventually(lambda: _has_called(stub, "ReceiveMessage"))
+    job_id = await over.enqueue(over.kind("endless"))
+    assert await child.hears("started") == [str(job_id), "1"]
+    await depth_is(sqs, over.queue, 0, 1)
+    await child.kill()
+    await depth_is(sqs, over.queue, 1, 0)
 
 
 async def test_message_that_no_claim_has_settled_is_given_back(stub: StubSqs) -> None:
