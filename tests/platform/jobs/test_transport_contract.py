@@ -215,7 +215,12 @@ async def test_idle_worker_neither_claims_nor_calls_in_a_loop(over: Lab, transpo
 
 def _sqs_calls() -> float:
     (family,) = (one for one in REGISTRY.collect() if one.name == "mainstay_sqs_calls")
-    return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
+    # Looks count the messages of every queue in the database where jobs are due, those of other tests among them.
+    return sum(
+        sample.value
+        for sample in family.samples
+        if sample.name.endswith("_total") and sample.labels["call"] != "get_queue_attributes"
+    )
 
 
 async def test_handler_that_writes_twice_over_a_doubled_wakeup_is_run_once(over: Lab, transport: Transport) -> None:
