@@ -8,7 +8,8 @@ compile() {
         --no-emit-index-url --no-emit-find-links --exclude-newer "$before" "$@"
 }
 compile runtime.in -o runtime.txt
-compile -c runtime.txt test.in -o test.txt
+compile -c runtime.txt aws.in -o aws.txt
+compile -c runtime.txt -c aws.txt test.in -o test.txt
 compile -c test.txt dev.in -o dev.txt
 compile --no-deps binaries.in -o binaries.txt
 # pip finds the pin of a package that is asked for with an extra only where the pin names the extra.

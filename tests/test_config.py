@@ -32,6 +32,10 @@ def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
         ("MAINSTAY_PORT", "abc", "MAINSTAY_PORT has the value 'abc'"),
         ("MAINSTAY_PORT", "70000", "MAINSTAY_PORT has the value '70000'"),
         ("MAINSTAY_MODEL_URL", "http://127.0.0.1:1/v1", "MAINSTAY_MODEL_NAME is not"),
+        ("MAINSTAY_JOB_TRANSPORT", "rabbit", "MAINSTAY_JOB_TRANSPORT has the value 'rabbit'"),
+        ("MAINSTAY_JOB_TRANSPORT", "sqs", "MAINSTAY_SQS_URL_PREFIX is not set: say what the URLs"),
+        ("MAINSTAY_WORKER_CONCURRENCY", "0", "MAINSTAY_WORKER_CONCURRENCY has the value '0'"),
+        ("MAINSTAY_WORKER_HEALTH_PORT", "x", "MAINSTAY_WORKER_HEALTH_PORT has the value 'x'"),
         ("MAINSTAY_LOG_LEVEL", "LOUD", "MAINSTAY_LOG_LEVEL has the value 'LOUD'"),
     ],
 )

@@ -1,12 +1,14 @@
 """The only place where objects are wired: settings in, the objects of a process out."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from fastapi import APIRouter
 
-from mainstay.config import InvalidConfiguration, Settings, load_settings
+from mainstay.config import InvalidConfiguration, Settings
 from mainstay.control.audit.routes import AuditRoutes
 from mainstay.control.gateway.completion import PlainChat
 from mainstay.control.gateway.models import ChatModel
@@ -38,7 +40,18 @@ from mainstay.knowledge.retrieval.ingest import Ingest
 from mainstay.knowledge.retrieval.jobs import handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
-from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
+from mainstay.platform.jobs import (
+    Duty,
+    JobHandler,
+    JobRegistry,
+    PostgresWakeups,
+    Wakeups,
+    Worker,
+    WorkerLimits,
+    measure_depth,
+    repeat,
+)
+from mainstay.platform.jobs.sqs import SqsAddress, SqsLimits, SqsTransport, open_sqs
 from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
@@ -46,6 +59,7 @@ from mainstay.platform.telemetry import configure_logging
 from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
+DEPTH_EVERY_S = 15.0
 # As long as `mainstay up` lets a preparation take.
 MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2
@@ -71,6 +85,11 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         blobs = open_blobs(settings)
         admission = Admission(database)
         stack.push_async_callback(admission.close)
+        sqs = await _open_sqs(stack, settings, database)
+        if sqs is not None:
+            # Where workers are started for what waits, nobody else may be there to tell of it.
+            for duty in (sqs.duty, Duty("jobs.depth", DEPTH_EVERY_S, partial(measure_depth, database))):
+                stack.callback(asyncio.create_task(repeat(duty, asyncio.Event()), name=duty.name).cancel)
         ask = Ask(database, gateway)
         stack.push_async_callback(ask.close)
         yield ServerSystem(
@@ -110,9 +129,8 @@ def server_routers(
 
 
 @asynccontextmanager
-async def worker_system(on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
-    """Open what a worker process needs, as its environment says."""
-    settings = load_settings()
+async def worker_system(settings: Settings, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
+    """Open what a worker process needs, its log among it."""
     configure_logging("worker", level=settings.log_level)
     async with open_worker(settings, on_beat=on_beat) as worker:
         yield worker
@@ -131,15 +149,39 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
         async def sweep_answers() -> None:
             await answers.sweep(database)
 
-        yield Worker(
-            database,
-            JobRegistry(handlers(ingest)),
-            WorkerLimits(concurrency=settings.worker_concurrency),
+        registry = JobRegistry(_of_queues(handlers(ingest), settings.worker_queues))
+        limits = WorkerLimits(concurrency=settings.worker_concurrency)
+        duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)]
+        sqs = await _open_sqs(stack, settings, database)
+        if sqs is None:
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
-            wakeups=None if settings.database_pooled else PostgresWakeups(_require_url(settings)),
-            duties=[Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)],
-            on_beat=on_beat,
+            wakeups = Wakeups() if settings.database_pooled else PostgresWakeups(_require_url(settings))
+        else:
+            await sqs.check(registry.queues)
+            wakeups, limits = sqs.wakeups(registry.queues), replace(limits, poll_s=sqs.poll_s)
+            duties.append(sqs.duty)
+        yield Worker(database, registry, limits, wakeups=wakeups, duties=duties, on_beat=on_beat)
+
+
+def _of_queues(known: Sequence[JobHandler], wanted: str | None) -> Sequence[JobHandler]:
+    """Return the handlers of the queues named in `wanted`, with commas between; of all where it is None."""
+    if wanted is None:
+        return known
+    names = {name.strip() for name in wanted.split(",")}
+    queues = sorted({handler.kind.queue for handler in known})
+    if unknown := sorted(names.difference(queues)):
+        raise InvalidConfiguration(
+            f"There is no queue '{unknown[0]}' (--queues, MAINSTAY_WORKER_QUEUES): the queues are {', '.join(queues)}."
         )
+    return [handler for handler in known if handler.kind.queue in names]
+
+
+async def _open_sqs(stack: AsyncExitStack, settings: Settings, database: Database) -> SqsTransport | None:
+    """Have what `database` commits announced over SQS, where the settings say so."""
+    if settings.job_transport != "sqs" or settings.sqs_url_prefix is None:
+        return None
+    address = SqsAddress.parse(settings.sqs_url_prefix, settings.aws_region)
+    return await stack.enter_async_context(open_sqs(database, address, SqsLimits()))
 
 
 def open_blobs(settings: Settings) -> Blobs:

@@ -55,6 +55,17 @@ class Settings(BaseSettings):
     )
     database_connections_max: int = Field(default=8, ge=2, le=200, validation_alias="MAINSTAY_DATABASE_CONNECTIONS_MAX")
     worker_concurrency: int = Field(default=4, ge=1, le=64, validation_alias="MAINSTAY_WORKER_CONCURRENCY")
+    worker_queues: str | None = Field(default=None, validation_alias="MAINSTAY_WORKER_QUEUES")
+    """The queues that a worker takes jobs from, with commas between; without it, all."""
+    worker_health_port: int | None = Field(default=None, ge=1, le=65535, validation_alias="MAINSTAY_WORKER_HEALTH_PORT")
+    """Where a worker tells of its health; without it, it listens nowhere."""
+    worker_health_host: str = Field(default="127.0.0.1", validation_alias="MAINSTAY_WORKER_HEALTH_HOST")
+    job_transport: Literal["postgres", "sqs"] = Field(default="postgres", validation_alias="MAINSTAY_JOB_TRANSPORT")
+    """What wakes workers; the jobs are in PostgreSQL either way."""
+    sqs_url_prefix: str | None = Field(default=None, validation_alias="MAINSTAY_SQS_URL_PREFIX")
+    """What the URLs of the queues begin with: https://sqs.eu-central-1.amazonaws.com/123456789012/mainstay-"""
+    aws_region: str | None = Field(default=None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))
+    """Needed where the URLs of AWS do not say it."""
     upload_bytes_max: int = Field(default=50 * 1024 * 1024, ge=1024, validation_alias="MAINSTAY_UPLOAD_BYTES_MAX")
     request_bytes_max: int = Field(default=1024 * 1024, ge=1024, validation_alias="MAINSTAY_REQUEST_BYTES_MAX")
 
@@ -93,6 +104,11 @@ def load_settings(**given: object) -> Settings:
         raise InvalidConfiguration(f"{name} has the value {first['input']!r}: {first['msg']}.", param=name) from None
     if settings.model_url and not settings.model_name:
         raise InvalidConfiguration("MAINSTAY_MODEL_URL is set but MAINSTAY_MODEL_NAME is not: name the model to call.")
+    if settings.job_transport == "sqs" and not settings.sqs_url_prefix:
+        raise InvalidConfiguration(
+            "MAINSTAY_JOB_TRANSPORT is sqs but MAINSTAY_SQS_URL_PREFIX is not set: say what the URLs of the queues"
+            " begin with, for example https://sqs.eu-central-1.amazonaws.com/123456789012/mainstay-."
+        )
     return settings
 
 

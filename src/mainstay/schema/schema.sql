@@ -820,6 +820,41 @@ ALTER ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) OWNER TO m
 REVOKE ALL ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION keyhole.count_due_jobs(count_max integer)
+ RETURNS TABLE(queue text, jobs bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH RECURSIVE queues AS (
+         ( SELECT j.queue
+            FROM mainstay.jobs j
+           WHERE (j.state = 'queued'::text)
+           ORDER BY j.queue
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT j.queue
+                    FROM mainstay.jobs j
+                   WHERE ((j.state = 'queued'::text) AND (j.queue > q_1.queue))
+                   ORDER BY j.queue
+                  LIMIT 1) AS queue
+            FROM queues q_1
+           WHERE (q_1.queue IS NOT NULL)
+         )
+  SELECT q.queue,
+     due.jobs
+    FROM (queues q
+      CROSS JOIN LATERAL ( SELECT count(*) AS jobs
+            FROM ( SELECT
+                    FROM mainstay.jobs j
+                   WHERE ((j.queue = q.queue) AND (j.state = 'queued'::text) AND (j.run_at <= now()))
+                  LIMIT count_due_jobs.count_max) counted) due)
+   WHERE ((q.queue IS NOT NULL) AND (due.jobs > 0));
+END;
+ALTER ROUTINE keyhole.count_due_jobs(integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.count_due_jobs(integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.count_due_jobs(integer) TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION keyhole.count_jobs()
  RETURNS TABLE(queue text, state text, jobs bigint, oldest_due_s double precision)
  LANGUAGE sql

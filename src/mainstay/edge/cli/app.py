@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, system
+from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, system, worker
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.sdk import ApiError, Unreachable
@@ -33,6 +33,7 @@ for command in (
     system.up,
     system.down,
     system.status,
+    worker.worker,
     ingest.ingest,
     knowledge.search,
     knowledge.ask,

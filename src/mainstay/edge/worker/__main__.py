@@ -1,9 +1,8 @@
-"""`python -m mainstay.edge.worker`: the worker of this machine, as `mainstay.bootstrap` wires it."""
+"""`python -m mainstay.edge.worker`: the worker of this machine, as its environment says."""
 
 import sys
 
-from mainstay.bootstrap import worker_system
-from mainstay.edge.worker.process import main
+from mainstay.edge.worker.command import run_worker
 
 if __name__ == "__main__":
-    sys.exit(main(worker_system))
+    sys.exit(run_worker())

@@ -5,8 +5,9 @@ import faulthandler
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
+from mainstay.edge.worker.health import Health, HealthAddress
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.jobs import Worker
 
@@ -18,10 +19,10 @@ WorkerSystem = Callable[[Callable[[], None]], AbstractAsyncContextManager[Worker
 """Opens all that a worker needs; its argument is to be called at every heartbeat (Worker's `on_beat`)."""
 
 
-def main(system: WorkerSystem, *, stall_s: float = STALL_S) -> int:
+def main(system: WorkerSystem, *, stall_s: float = STALL_S, health: HealthAddress | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT, and return the exit status: 0, or 1 after a sentence on standard error."""
     try:
-        asyncio.run(serve(system, stall_s=stall_s))
+        asyncio.run(serve(system, stall_s=stall_s, health=health))
     except MainstayError as error:
         print(f"mainstay worker: {error.message}", file=sys.stderr)
         return 1
@@ -32,7 +33,7 @@ def main(system: WorkerSystem, *, stall_s: float = STALL_S) -> int:
     return 0
 
 
-async def serve(system: WorkerSystem, *, stall_s: float) -> None:
+async def serve(system: WorkerSystem, *, stall_s: float, health: HealthAddress | None = None) -> None:
     """Run the worker of `system` until a signal asks it to stop; a second one stops it without draining."""
     stop = asyncio.Event()
     task = asyncio.current_task()
@@ -46,9 +47,17 @@ async def serve(system: WorkerSystem, *, stall_s: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
 
+    probes = Health(beats_within_s=stall_s)
+
     def beat() -> None:
         faulthandler.dump_traceback_later(stall_s, exit=True)
+        probes.beat()
 
     with suppress(asyncio.CancelledError):
-        async with system(beat) as worker:
+        async with AsyncExitStack() as stack:
+            if health is not None:
+                # Before anything else: a worker that waits for a migration lives, and is not ready.
+                await stack.enter_async_context(probes.listening(health))
+            worker = await stack.enter_async_context(system(beat))
+            probes.watch(worker.missing)
             await worker.run(stop)

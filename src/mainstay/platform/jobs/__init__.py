@@ -2,7 +2,7 @@
 
 from mainstay.platform.jobs.children import Child, Children
 from mainstay.platform.jobs.depth import measure_depth
-from mainstay.platform.jobs.duties import Duty
+from mainstay.platform.jobs.duties import Duty, repeat
 from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry
 from mainstay.platform.jobs.family import look_after
 from mainstay.platform.jobs.interventions import WrongState
@@ -40,4 +40,5 @@ __all__ = [
     "enqueue",
     "look_after",
     "measure_depth",
+    "repeat",
 ]

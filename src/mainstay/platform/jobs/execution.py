@@ -24,7 +24,7 @@ from mainstay.platform.jobs.errors import (
     verdict_on,
 )
 from mainstay.platform.jobs.limits import WorkerLimits
-from mainstay.platform.jobs.models import ClaimedJob
+from mainstay.platform.jobs.models import ClaimedJob, QueueDue
 from mainstay.platform.jobs.registry import JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import Database
@@ -158,6 +158,8 @@ class Execution:
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
                 async with self._database.write(scope) as tx:
                     state = await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
+                    if state == "queued":
+                        tx.after_commit(QueueDue(self._handler.kind.queue, delay_s))
             case GiveUp():
                 async with self._database.write(scope) as tx:
                     state = await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)

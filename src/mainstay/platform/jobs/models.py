@@ -162,6 +162,14 @@ class Rescued:
 
 
 @dataclass(frozen=True)
+class QueueDue:
+    """A job of the queue is due in `delay_s`: what a transaction notes for the transport, of no tenant."""
+
+    queue: str
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class QueueDepth:
     """How many jobs of a queue are in a state, and how many seconds the oldest due one has waited."""
 

@@ -232,3 +232,7 @@ UPDATE mainstay.jobs
        cancel_requested_at = NULL, progress_done = NULL, progress_total = NULL
  WHERE tenant_id = :tenant_id AND id = :job_id AND state = 'dead' AND redrives < :redrives_max
 RETURNING queue
+
+-- name: count_due_jobs
+-- The queues of all tenants in which jobs are due, and how many up to a limit.
+SELECT queue, jobs FROM keyhole.count_due_jobs(:count_max)

@@ -15,7 +15,7 @@ from mainstay.platform.jobs.limits import (
     RESCUES_MAX,
     UNIQUE_KEY_CHARS_MAX,
 )
-from mainstay.platform.jobs.models import Buried, ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, Rescued
+from mainstay.platform.jobs.models import Buried, ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, QueueDue, Rescued
 from mainstay.platform.jobs.payloads import Payload, PayloadT
 from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx, load_queries
 
@@ -66,6 +66,7 @@ async def enqueue(
         channel=CHANNEL,
         **keys,
     )
+    tx.after_commit(QueueDue(kind.queue, delay_s))
     return job_id
 
 
@@ -80,6 +81,7 @@ def _check_keys(kind: JobKind[PayloadT], unique_key: str | None, idempotency_key
 async def notify(tx: KeyholeTx, queue: str) -> None:
     """Wake the workers of a queue when `tx` commits."""
     await tx.fetch(_QUERIES["notify_queue"], channel=CHANNEL, queue=queue)
+    tx.after_commit(QueueDue(queue))
 
 
 async def claim(
@@ -221,6 +223,11 @@ async def count(tx: KeyholeTx) -> Sequence[QueueDepth]:
     """Return how many jobs are unfinished or dead, by queue and state."""
     rows = await tx.fetch(_QUERIES["count_jobs"])
     return [QueueDepth(row["queue"], row["state"], row["jobs"], row["oldest_due_s"]) for row in rows]
+
+
+async def count_due(tx: KeyholeTx, count_max: int) -> Mapping[str, int]:
+    """Return how many jobs are due in each queue that has one, counting no further than `count_max`."""
+    return {row["queue"]: row["jobs"] for row in await tx.fetch(_QUERIES["count_due_jobs"], count_max=count_max)}
 
 
 async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> object:

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -19,15 +19,32 @@ RECONNECT_S_MAX = 15.0
 Wake = Callable[[str | None], None]
 
 
-class Wakeups(Protocol):
-    """A transport of wake-ups, such as PostgreSQL's notifications or a queue of messages."""
+class Wakeups:
+    """A transport of wake-ups as its worker sees it. This one carries none: the worker finds its jobs by looking.
+
+    What a worker tells of its claims is for transports that keep a message until its jobs have ended; the others
+    leave those methods as they are. They must not wait.
+    """
 
     async def listen(self, wake: Wake) -> None:
         """Call `wake` with the name of a queue, or None for all, until cancelled."""
-        ...
+        del wake
+        await asyncio.Event().wait()
+
+    def claiming(self, free: int) -> None:
+        """A claim begins, or would if there were a free slot: what has arrived until now is asked for by it."""
+
+    def claimed(self, jobs: Mapping[UUID, str]) -> None:
+        """The claim that began last has succeeded with these jobs, each with the name of its queue."""
+
+    def ended(self, job_id: UUID) -> None:
+        """A claimed job has ended for this worker, however it did."""
+
+    def stopping(self) -> None:
+        """No other claim will follow."""
 
 
-class PostgresWakeups:
+class PostgresWakeups(Wakeups):
     """LISTEN on a connection of its own, straight to PostgreSQL: a transaction pooler would lose the listener."""
 
     def __init__(self, url: str) -> None:

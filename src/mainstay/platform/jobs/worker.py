@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 import stamina
@@ -50,7 +50,9 @@ class Worker:
         self._database = database
         self._registry = registry
         self._limits = limits or WorkerLimits()
-        self._wakeups = wakeups
+        self._wakeups = wakeups or Wakeups()
+        self._stopping = False
+        self._unclaimed: str | None = "It has not looked for jobs yet."
         self._on_beat = on_beat
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Execution] = {}
@@ -77,8 +79,9 @@ class Worker:
         to_the_end = (heartbeat, cancellations)
         background += [asyncio.create_task(repeat(duty, drained), name=duty.name) for duty in to_the_end]
         background.append(asyncio.create_task(self._wake_on(stop), name="jobs.stop"))
-        if self._wakeups is not None:
-            background.append(asyncio.create_task(self._wakeups.listen(self._wake), name="jobs.wakeups"))
+        listening = asyncio.create_task(self._wakeups.listen(self._wake), name="jobs.wakeups")
+        listening.add_done_callback(_report_broken_wakeups)
+        background.append(listening)
         try:
             await self._take_jobs(stop)
             await self._drain(self._limits.drain_s)
@@ -94,20 +97,38 @@ class Worker:
             await asyncio.gather(*left, return_exceptions=True)
             log.info("worker.stopped", worker=self.name)
 
+    async def missing(self) -> Mapping[str, str]:
+        """Return what keeps this worker from taking jobs, a sentence each by name; nothing where it is ready."""
+        missing: dict[str, str] = {}
+        if self._stopping:
+            missing["stopping"] = "It lets its jobs end and takes no other."
+        if self._unclaimed is not None:
+            missing["claims"] = self._unclaimed
+        try:
+            await self._database.ping()
+        except Unavailable as error:
+            missing["database"] = error.message
+        return missing
+
     async def _take_jobs(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             # Before the claim and not after it: what is queued meanwhile must not be slept over.
             self._woken.clear()
             free = self._limits.concurrency - len(self._running)
+            self._wakeups.claiming(free)
             try:
                 jobs = await self._claim(free) if free else ()
             except Exception as error:  # noqa: BLE001 (logged; a worker outlives whatever a claim meets)
                 failures += 1
+                self._unclaimed = f"The last {failures} claims failed with {type(error).__name__}; see the log."
                 _log_claim_failure(error, failures)
                 await wait_for(stop, _backoff_s(failures))
                 continue
             failures = 0
+            if free:
+                self._unclaimed = None
+                self._wakeups.claimed({job.lease.job_id: self._registry[job.kind].kind.queue for job in jobs})
             for job in jobs:
                 self._start(job)
             if not jobs:
@@ -138,7 +159,7 @@ class Worker:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._running[task]
+        self._wakeups.ended(self._running.pop(task).job.lease.job_id)
         metrics.SLOTS_TAKEN.set(len(self._running))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -204,6 +225,8 @@ class Worker:
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
+        self._stopping = True
+        self._wakeups.stopping()
         self._woken.set()
 
     def _wake(self, queue: str | None) -> None:
@@ -213,6 +236,12 @@ class Worker:
 
 def _backoff_s(failures: int) -> float:
     return random.uniform(0, min(CLAIM_BACKOFF_S_MAX, 0.1 * 2 ** min(failures, 10)))  # noqa: S311
+
+
+def _report_broken_wakeups(listening: asyncio.Task[None]) -> None:
+    if not listening.cancelled() and (error := listening.exception()) is not None:
+        # Jobs are still found by looking.
+        log.error("worker.wakeups_broke", exc_info=error)
 
 
 def _log_claim_failure(error: Exception, failures: int) -> None:

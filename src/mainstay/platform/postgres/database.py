@@ -1,13 +1,14 @@
 """The one pool of connections of a process, and the only place where transactions begin and end."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.platform.postgres.codecs import install_codecs
@@ -34,6 +35,13 @@ _CANNOT = (asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesErr
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 # The scope is a parameter: whatever stands in a statement's text, every session of the role can read.
 _SET_SCOPE = "SELECT set_config('mainstay.scope', $1, true)"
+
+AFTER_COMMIT_FAILED = Counter(
+    "mainstay_after_commit_failed", "Listeners that failed when they were told of a commit.", ["listener"]
+)
+
+CommitListener = Callable[[Sequence[object]], None]
+"""Is told, once a transaction has committed, what `after_commit` noted in it; must neither wait nor raise."""
 
 
 class UnstorableText(Invalid):
@@ -75,6 +83,7 @@ class Database:
         self._pool = pool
         self._limits = limits
         self._scope_key = scope_key
+        self._listeners: list[CommitListener] = []
         # A pooler takes no settings with a connection, so they come with each transaction.
         local = (f"SET LOCAL {name} = {value}" for name, value in limits.settings().items())
         self._after_begin = "".join(f"; {setting}" for setting in local) if limits.pooled else ""
@@ -111,11 +120,21 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    def on_commit(self, listener: CommitListener) -> None:
+        """Tell `listener` of each transaction that has committed with notes, from now on.
+
+        It is called outside the transaction, once, and never for one that was rolled back or whose end is unknown. So
+        it may miss a commit, when the process dies or the connection breaks just then: only hints belong here.
+        """
+        self._listeners.append(listener)
+
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncGenerator[ReadTx]:
         """Open a read-only transaction of one tenant."""
         async with self._transaction("read", "BEGIN READ ONLY", scope) as connection:
-            yield ReadTx(connection, scope)
+            tx = ReadTx(connection, scope)
+            yield tx
+        self._tell(tx.notes)
 
     @asynccontextmanager
     async def write(self, scope: Scope, *, unaudited: str | None = None) -> AsyncGenerator[WriteTx]:
@@ -124,12 +143,15 @@ class Database:
             tx = WriteTx(connection, scope, unaudited=unaudited)
             yield tx
             tx.check_audited()
+        self._tell(tx.notes)
 
     @asynccontextmanager
     async def keyhole(self) -> AsyncGenerator[KeyholeTx]:
         """Open a transaction without a tenant, for the functions of the schema `keyhole`."""
         async with self._transaction("keyhole", "BEGIN") as connection:
-            yield KeyholeTx(connection)
+            tx = KeyholeTx(connection)
+            yield tx
+        self._tell(tx.notes)
 
     @asynccontextmanager
     async def keyhole_statements(self) -> AsyncGenerator[KeyholeTx]:
@@ -138,7 +160,9 @@ class Database:
         For one that locks what other processes wait for: its locks end with it, whatever becomes of this process.
         """
         async with self._transaction("keyhole", None) as connection:
-            yield KeyholeTx(connection)
+            tx = KeyholeTx(connection)
+            yield tx
+        self._tell(tx.notes)
 
     async def current_role(self) -> str:
         """Return the name of the role that the connections have."""
@@ -152,6 +176,18 @@ class Database:
                 await connection.execute("SELECT 1")
         except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
+
+    def _tell(self, notes: Sequence[object]) -> None:
+        if not notes:
+            return
+        for listener in self._listeners:
+            try:
+                listener(notes)
+            except Exception:
+                # The transaction has committed: whoever wrote in it must not be told that it has not.
+                name = getattr(listener, "__qualname__", type(listener).__name__)
+                log.exception("database.after_commit_failed", listener=name)
+                AFTER_COMMIT_FAILED.labels(name).inc()
 
     @asynccontextmanager
     async def _transaction(

@@ -45,6 +45,16 @@ class KeyholeTx:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._notes: list[object] = []
+
+    def after_commit(self, note: object) -> None:
+        """Have the database's listeners told of `note` once this transaction has committed; see Database.on_commit."""
+        self._notes.append(note)
+
+    @property
+    def notes(self) -> Sequence[object]:
+        """Return what is to be told after the commit."""
+        return self._notes
 
     async def fetch(self, query: Query, **params: object) -> Sequence[Record]:
         """Return all rows of `query`."""
