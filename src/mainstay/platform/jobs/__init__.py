@@ -8,11 +8,13 @@ from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
+from mainstay.platform.jobs.schedules import CatchUp, Schedule
 from mainstay.platform.jobs.store import enqueue
 from mainstay.platform.jobs.wakeups import PostgresWakeups, Wakeups
 from mainstay.platform.jobs.worker import Worker
 
 __all__ = [
+    "CatchUp",
     "DeadJob",
     "Duty",
     "InvalidPayload",
@@ -26,6 +28,7 @@ __all__ = [
     "PostgresWakeups",
     "Reject",
     "Retry",
+    "Schedule",
     "Wakeups",
     "Worker",
     "WorkerLimits",
