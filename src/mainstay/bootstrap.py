@@ -22,6 +22,9 @@ from mainstay.control.limits.routes import LimitRoutes
 from mainstay.control.members.group_routes import GroupRoutes
 from mainstay.control.members.routes import MemberRoutes
 from mainstay.control.metering.routes import UsageRoutes
+from mainstay.control.operations.schedule_clock import ScheduleClock, by_name
+from mainstay.control.operations.schedule_routes import ScheduleRoutes
+from mainstay.control.operations.schedules import Declared
 from mainstay.knowledge.answers import service as answers
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.chat_routes import ChatRoutes
@@ -34,7 +37,7 @@ from mainstay.knowledge.documents.routes import FileRoutes
 from mainstay.knowledge.documents.share_routes import ShareRoutes
 from mainstay.knowledge.documents.store_routes import StoreRoutes
 from mainstay.knowledge.retrieval.ingest import Ingest
-from mainstay.knowledge.retrieval.jobs import handlers
+from mainstay.knowledge.retrieval.jobs import SCHEDULES, handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
@@ -74,7 +77,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(ask.close)
         yield ServerSystem(
             database=database,
-            routers=server_routers(database, gateway, assistants, blobs, ask, admission, settings),
+            routers=server_routers(database, gateway, assistants, blobs, ask, admission, by_name(SCHEDULES), settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
         )
@@ -87,6 +90,7 @@ def server_routers(
     blobs: Blobs,
     ask: Ask,
     admission: Admission,
+    declared: Declared,
     settings: Settings,
 ) -> Sequence[APIRouter]:
     """Return every slice's routes; to make them calls nothing, so that a check can make them of nothing."""
@@ -104,6 +108,7 @@ def server_routers(
         MemberRoutes(database).router(),
         GroupRoutes(database).router(),
         LimitRoutes(database, admission).router(),
+        ScheduleRoutes(database, declared).router(),
     ]
 
 
@@ -131,11 +136,14 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
 
         yield Worker(
             database,
-            JobRegistry(handlers(ingest)),
+            JobRegistry(handlers(database, ingest)),
             WorkerLimits(concurrency=settings.worker_concurrency),
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
             wakeups=None if settings.database_pooled else PostgresWakeups(_require_url(settings)),
-            duties=[Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)],
+            duties=[
+                Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers),
+                *ScheduleClock(database, by_name(SCHEDULES)).duties(),
+            ],
             on_beat=on_beat,
         )
 

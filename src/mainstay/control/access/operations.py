@@ -20,6 +20,8 @@ Permission = Literal[
     "keys.manage",
     "members.manage",
     "owners.manage",
+    "jobs.read",
+    "jobs.manage",
 ]
 
 TABLE = "operations.toml"

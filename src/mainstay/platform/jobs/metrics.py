@@ -13,6 +13,9 @@ SLOTS_TAKEN = Gauge("mainstay_jobs_slots_taken", "Jobs that this worker runs now
 RESCUED = Counter("mainstay_jobs_rescued", "Jobs taken from workers that let their lease run out.", ["queue", "state"])
 BURIED = Counter("mainstay_jobs_buried", "Burials of failed jobs, by outcome.", ["kind", "outcome"])
 DUTIES = Counter("mainstay_duties_runs", "Runs of periodic duties, by outcome.", ["duty", "outcome"])
+SCHEDULES = Counter(
+    "mainstay_schedules_due", "Due times of schedules that this worker took up, by outcome.", ["outcome"]
+)
 # Of all tenants and workers, so every worker reports the same figures: take the maximum, not the sum.
 DEPTH = Gauge("mainstay_jobs_unfinished", "Unfinished jobs in the database, by queue and state.", ["queue", "state"])
 OLDEST_S = Gauge("mainstay_jobs_oldest_due_seconds", "How long the oldest due job has waited.", ["queue"])
