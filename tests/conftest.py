@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -56,24 +56,6 @@ def _end(cluster: EmbeddedCluster, folder: Path) -> None:
     cluster.stop(deadline_s=20)
     del os.environ[GIVEN_URL]
     shutil.rmtree(folder, ignore_errors=True)
-
-
-Tell = Callable[[str], None]
-_FIGURES = "figures"
-
-
-@pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Tell:
-    """Say in one line what a suite tried; it is printed at the end of the run, whichever process ran the test."""
-    return lambda line: record_property(_FIGURES, line)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the suites told."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    lines = [value for report in reports for name, value in report.user_properties if name == _FIGURES]
-    for line in sorted(set(lines)):
-        terminalreporter.write_line(str(line))
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from schemathesis import GenerationMode
 from schemathesis.generation.case import Case
 from schemathesis.schemas import APIOperation
 
-from tests.conftest import Tell
 from tests.contract.conftest import Contract
+from tests.support.figures import Figures
 
 WALKS_MAX = 400
 SETTINGS = settings(
@@ -49,26 +49,24 @@ def _ways(contract: Contract, operation: APIOperation) -> Iterator[SearchStrateg
         yield operation.as_strategy(generation_mode=GenerationMode.NEGATIVE, path_parameters=ids)
 
 
-def verdict(name: str, contract: Contract, cases_min: int, tell: Tell, empty: int = 0) -> None:
+def verdict(name: str, contract: Contract, cases_min: int, figures: Figures, empty: int = 0) -> None:
     """Tell what was tried, and fail on any violation, or where too little was tried."""
     failed = len(contract.violations)
     statuses = dict(sorted(contract.statuses.items()))
-    tell(
-        f"{name}: {contract.cases} tried, {contract.broken} broke the contract in {failed} ways, {empty} ways skipped:"
-        f" nothing to generate; by status {statuses}"
-    )
+    told = f"broken in {failed} ways; skipped are ways with nothing to generate; by status {statuses}"
+    figures.record(name, contract.cases - contract.broken, unit=told, tried=contract.cases, skipped=empty)
     assert not contract.violations, "\n\n".join(f"{kind}\n{text}" for kind, text in contract.violations.items())
     assert contract.cases >= cases_min
 
 
-def test_generated_calls_keep_the_contract(contract: Contract, tell: Tell) -> None:
-    verdict("contract", contract, 300, tell, fuzz(contract, 400))
+def test_generated_calls_keep_the_contract(contract: Contract, record_figure: Figures) -> None:
+    verdict("contract", contract, 300, record_figure, fuzz(contract, 400))
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(1200)
-def test_many_generated_calls_keep_the_contract(contract: Contract, tell: Tell) -> None:
-    verdict("contract", contract, 20_000, tell, fuzz(contract, 24_000))
+def test_many_generated_calls_keep_the_contract(contract: Contract, record_figure: Figures) -> None:
+    verdict("contract", contract, 20_000, record_figure, fuzz(contract, 24_000))
 
 
 def walk(contract: Contract, steps: int) -> None:
@@ -91,13 +89,13 @@ def walk(contract: Contract, steps: int) -> None:
             Walk.run(settings=settings(SETTINGS, max_examples=20, stateful_step_count=20))
 
 
-def test_calls_that_follow_from_each_other_keep_the_contract(contract: Contract, tell: Tell) -> None:
+def test_calls_that_follow_from_each_other_keep_the_contract(contract: Contract, record_figure: Figures) -> None:
     walk(contract, 60)
-    verdict("stateful contract", contract, 60, tell)
+    verdict("stateful contract", contract, 60, record_figure)
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(900)
-def test_many_calls_that_follow_from_each_other_keep_the_contract(contract: Contract, tell: Tell) -> None:
+def test_many_calls_that_follow_from_each_other_keep_the_contract(contract: Contract, record_figure: Figures) -> None:
     walk(contract, 2_000)
-    verdict("stateful contract", contract, 2_000, tell)
+    verdict("stateful contract", contract, 2_000, record_figure)

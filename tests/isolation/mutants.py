@@ -19,6 +19,7 @@ from tests.isolation.filters import all_queries, unfiltered, without_each_filter
 from tests.isolation.rights import unneeded
 from tests.isolation.rows import RUNTIME, planted, reached
 from tests.support.database import OWNER_LOGIN, RUNTIME_LOGIN, set_scope
+from tests.support.figures import MUTANTS, Figures
 
 CLAIMED = "tenant_id = mainstay.claimed_tenant()"
 PROVED = "tenant_id = (SELECT mainstay.current_tenant())"
@@ -54,6 +55,12 @@ class Score:
     def tried(self) -> int:
         """Return how many mutants there were."""
         return len(self.killed) + len(self.survived)
+
+    def record(self, of: str, figures: Figures, harmless: Mapping[str, str] | None = None) -> None:
+        """Record the score, with the name of each survivor and why it does no harm, where that is known."""
+        survivors = [f"{name} ({(harmless or {}).get(name, 'unexplained')})" for name in self.survived]
+        told = f"{self}: {', '.join(survivors)}" if survivors else str(self)
+        figures.record(f"{MUTANTS} of {of}", len(self.killed), unit=told, tried=self.tried)
 
     def __str__(self) -> str:
         checks = sorted(set(self.killed.values()))

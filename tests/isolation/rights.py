@@ -18,7 +18,6 @@ UNUSED: Mapping[Right, str] = {
     ("document_versions", "UPDATE", ""): "nearly all of its columns are changed",
     ("answers", "UPDATE", ""): "nearly all of its columns are changed",
     ("index_generations", "UPDATE", "live"): "a second generation will take over from the first with it",
-    ("index_segments", "UPDATE", ""): "too much: segments are added and deleted; to be revoked",
     ("migrations", "SELECT", ""): "each process waits until its schema is there",
     ("request_caps", "UPDATE", ""): "all of its columns besides the key are changed",
     ("request_counters", "SELECT", ""): "counters are read through the keyhole; each tenant may see its own",

@@ -29,6 +29,11 @@ async def test_customer_cannot_change_what_is_shared(system: TestSystem) -> None
     await _denied(customer, staff, "POST", f"{store}/files", json={"file_id": kept["id"]})
     body = {"name": "shared", "reuse": True, "file_ids": [own["id"]]}
     await _denied(customer, staff, "POST", "/v1/vector_stores", json=body)
+    await _denied(customer, staff, "POST", store, json={"name": "mine now"})
+    await _denied(customer, staff, "POST", f"{store}/file_batches", json={"file_ids": [own["id"]]})
+    batch = (await staff.call("POST", f"{store}/file_batches", json={"file_ids": [kept["id"]]}))["id"]
+    await _denied(customer, staff, "POST", f"{store}/file_batches/{batch}/cancel")
+    await _denied(customer, staff, "POST", f"{store}/files/{kept['id']}", json={"attributes": {"seen": "yes"}})
     await _denied(customer, staff, "DELETE", f"{store}/files/{kept['id']}")
     await _denied(customer, staff, "DELETE", store)
     await _denied(customer, staff, "DELETE", file)

@@ -3,6 +3,7 @@
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
+from mainstay.control.access.models import Role
 from mainstay.kernel.ids import decode_id, new_id
 from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.queries import parse_queries
@@ -127,14 +128,44 @@ async def test_deleted_answer_is_gone_with_its_words(system: TestSystem, client:
     assert {call["answer_id"] for call in usage["data"]} == {first.id}
 
 
-async def test_only_who_asked_may_delete_an_answer(system: TestSystem) -> None:
-    admin = await system.member("owner")
-    customer = await system.member("customer", of=admin)
+@pytest.fixture
+async def asked(system: TestSystem) -> tuple[Member, Member, str]:
+    """An owner, a customer of its tenant, and the path of an answer that the customer asked for."""
+    owner = await system.member("owner")
+    customer = await system.member("customer", of=owner)
     await customer.add("ferry.md", NOTES, store_id=await customer.make_store())
     answer = await customer.call("POST", "/v1/responses", json={"input": WINTER})
-    path = f"/v1/responses/{answer['id']}"
-    assert (await admin.call("GET", path))["id"] == answer["id"], "who sees all sees it"
-    refused = await admin.call("DELETE", path, status=403)
+    return owner, customer, f"/v1/responses/{answer['id']}"
+
+
+async def test_who_asked_deletes_its_answer(asked: tuple[Member, Member, str]) -> None:
+    owner, customer, path = asked
+    deleted = await customer.call("DELETE", path)
+    assert deleted == {"id": path.rpartition("/")[2], "object": "response", "deleted": True}
+    await owner.call("GET", path, status=404)
+
+
+@pytest.mark.parametrize("role", ["owner", "admin"])
+async def test_who_may_delete_answers_deletes_those_of_others_and_the_audit_says_whose(
+    system: TestSystem, asked: tuple[Member, Member, str], role: Role
+) -> None:
+    owner, customer, path = asked
+    other = await system.member(role, of=owner)
+    await other.call("DELETE", path)
+    await customer.call("GET", path, status=404)
+    (row,) = (await owner.call("GET", "/v1/audit?action=answer.delete"))["data"]
+    assert (row["principal_id"], row["target_id"]) == (other.principal_id, path.rpartition("/")[2])
+    assert row["facts"]["owner_id"] == customer.principal_id
+
+
+@pytest.mark.parametrize("role", ["reviewer", "engineer"])
+async def test_who_only_sees_an_answer_may_not_delete_it(
+    system: TestSystem, asked: tuple[Member, Member, str], role: Role
+) -> None:
+    owner, _, path = asked
+    other = await system.member(role, of=owner)
+    await other.call("GET", path)
+    refused = await other.call("DELETE", path, status=403)
     assert refused["error"]["code"] == "permission_denied"
-    assert await customer.call("DELETE", path) == {"id": answer["id"], "object": "response", "deleted": True}
-    await admin.call("GET", path, status=404)
+    assert "answers.delete" in refused["error"]["message"]
+    await owner.call("GET", path)

@@ -1,15 +1,17 @@
 """Rows that stood before documents could be restricted: each embedding learns which document it is of."""
 
 import secrets
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from mainstay.platform.postgres.migrations import migrate
 from mainstay.schema import migrations
 from tests.support.database import OWNER_LOGIN, PASSWORD, RUNTIME_LOGIN, DatabaseUrls, at
 
 BEFORE = "0013_pre_access"
+ALWAYS_KNOWN = "0017_pre_embedding_documents"
 _ROWS = """
 INSERT INTO mainstay.tenants (tenant_id, name) VALUES ('{tenant}', '{name}');
 INSERT INTO mainstay.principals (tenant_id, id, name, role) VALUES ('{tenant}', '{tenant}', 'a', 'admin');
@@ -38,19 +40,21 @@ async def test_embeddings_of_all_tenants_learn_their_document(superuser_url: str
     url = at(superuser_url, user=OWNER_LOGIN, password=PASSWORD, database=name)
     files = migrations()
     before = [file for file in files if file.name < BEFORE]
-    assert len(before) < len(files)
+    between = [file for file in files if file.name < ALWAYS_KNOWN]
+    assert len(before) < len(between) < len(files)
     try:
         await server.execute(f"CREATE DATABASE {name} OWNER {OWNER_LOGIN}")
         superuser = await asyncpg.connect(at(superuser_url, database=name))
         await superuser.execute("CREATE EXTENSION vector")
         await migrate(url, before, runtime_login=RUNTIME_LOGIN)
-        expected = set()
-        for tenant in (uuid4(), uuid4()):
-            await superuser.execute(_ROWS.format(tenant=tenant, name=f"t-{tenant}"))
-            for no, document in enumerate((uuid4(), uuid4(), uuid4()), start=1):
-                await superuser.execute(_DOCUMENT.format(tenant=tenant, id=document, no=no))
-                expected.add((tenant, no, document))
+        expected = await _add_rows(superuser)
+        await migrate(url, between, runtime_login=RUNTIME_LOGIN)
+        # An older writer that still runs leaves the document out.
+        expected |= await _add_rows(superuser)
+        assert await superuser.fetchval("SELECT count(*) FROM mainstay.embeddings WHERE document_id IS NULL") == 6
         await migrate(url, files, runtime_login=RUNTIME_LOGIN)
+        with pytest.raises(asyncpg.NotNullViolationError):
+            await superuser.execute("UPDATE mainstay.embeddings SET document_id = NULL")
         rows = await superuser.fetch("SELECT tenant_id, chunk_no, document_id FROM mainstay.embeddings")
         forced = await superuser.fetchval(
             "SELECT bool_and(relforcerowsecurity) FROM pg_class"
@@ -61,5 +65,16 @@ async def test_embeddings_of_all_tenants_learn_their_document(superuser_url: str
         await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         await server.close()
     assert {tuple(row) for row in rows} == expected
-    assert len(expected) == 6
+    assert len(expected) == 12
     assert forced
+
+
+async def _add_rows(superuser: asyncpg.Connection) -> set[tuple[UUID, int, UUID]]:
+    """Give two tenants three embeddings each, without the document; return what each should say."""
+    expected = set()
+    for tenant in (uuid4(), uuid4()):
+        await superuser.execute(_ROWS.format(tenant=tenant, name=f"t-{tenant}"))
+        for no, document in enumerate((uuid4(), uuid4(), uuid4()), start=1):
+            await superuser.execute(_DOCUMENT.format(tenant=tenant, id=document, no=no))
+            expected.add((tenant, no, document))
+    return expected

@@ -16,7 +16,7 @@ from mainstay.bootstrap import ServerSystem
 from mainstay.config import Settings
 from mainstay.control.access import service as access
 from mainstay.control.access.door import Permitted
-from mainstay.control.access.operations import DECLARED, Operation, Role, Table
+from mainstay.control.access.operations import DECLARED, Operation, Permission, Role, Table
 from mainstay.control.limits import service as limits
 from mainstay.control.limits.admission import Admission
 from mainstay.edge.server.app import create_app
@@ -64,11 +64,13 @@ async def _endless(pieces: int) -> AsyncIterator[bytes]:
         yield PIECE
 
 
-async def make_key(owner: Database, tenant: TestTenant, role: Role = "admin") -> str:
-    """Return a key of the tenant's admin."""
+async def make_key(
+    owner: Database, tenant: TestTenant, role: Role = "admin", scopes: Sequence[Permission] | None = None
+) -> str:
+    """Return a key of the tenant's admin, limited to `scopes` where some are given."""
     async with owner.write(tenant.admin, unaudited="a fixture") as tx:
         await limits.put_on_plan(tx, "scale")
-        return (await access.issue_key(tx, role=role, name=role, holder_id=tenant.admin_id)).secret
+        return (await access.issue_key(tx, role=role, name=role, holder_id=tenant.admin_id, scopes=scopes)).secret
 
 
 @dataclass(frozen=True)

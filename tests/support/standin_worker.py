@@ -3,14 +3,13 @@
 import os
 import signal
 import sys
-import threading
 
 if __name__ == "__main__":
     if "STANDIN_WORKER_FAILS" in os.environ:
         print("the worker cannot work")
         sys.exit(7)
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    while not stopping.wait(0.05):
-        pass
+    # Waited for and not handled: a handler that sets a `threading.Event` waits for ever where it interrupts the `wait`
+    # of the same thread that holds the event's lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.sigwait({signal.SIGTERM})
     print("handed back")

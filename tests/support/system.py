@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
 from openai import AsyncOpenAI
 
 from mainstay.bootstrap import open_server, open_worker
@@ -79,6 +80,13 @@ class TestSystem:
     owner: Database
     urls: DatabaseUrls
     clients: list[httpx2.AsyncClient | AsyncOpenAI] = field(default_factory=list)
+    given_app: FastAPI | None = None
+
+    @property
+    def app(self) -> FastAPI:
+        """Return what serves, where it runs in this process."""
+        assert self.given_app is not None
+        return self.given_app
 
     async def member(self, role: Role = "admin", *, of: Member | None = None, plan: str = "scale") -> Member:
         """Return a new principal with a key, of a new tenant or of the one that `of` belongs to."""
@@ -125,14 +133,15 @@ async def running_system(
         **(environment or {}),
     )  # type: ignore[arg-type]
     limits = limits or limits_of(settings)
-    server = make_server(create_app(settings, open_server, limits), host="127.0.0.1", port=0, limits=limits)
+    app = create_app(settings, open_server, limits)
+    server = make_server(app, host="127.0.0.1", port=0, limits=limits)
     # The signals of the test run are not the server's.
     serving = asyncio.create_task(server._serve(None))
     stop = asyncio.Event()
     working = asyncio.create_task(_work(settings, stop))
     try:
         address = await _address(server, serving)
-        running = TestSystem(address, settings, owner, urls)
+        running = TestSystem(address, settings, owner, urls, given_app=app)
         try:
             yield running
         finally:

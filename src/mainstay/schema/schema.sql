@@ -250,7 +250,7 @@ CREATE TABLE mainstay.embeddings (
     chunk_no integer NOT NULL,
     input_sha256 bytea NOT NULL,
     embedding public.halfvec NOT NULL,
-    document_id uuid,
+    document_id uuid NOT NULL,
     CONSTRAINT embeddings_pkey PRIMARY KEY (tenant_id, generation_id, chunk_no)
 );
 ALTER TABLE mainstay.embeddings ALTER embedding SET STORAGE PLAIN;
@@ -1566,7 +1566,7 @@ CREATE POLICY tenant ON mainstay.index_segments
    FROM mainstay.index_generations g
   WHERE ((g.tenant_id = index_segments.tenant_id) AND (g.id = index_segments.generation_id))
  OFFSET 0)))));
-GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
+GRANT DELETE, INSERT, SELECT ON mainstay.index_segments TO mainstay_runtime;
 
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.jobs FORCE ROW LEVEL SECURITY;

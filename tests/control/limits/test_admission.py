@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from mainstay.control.access.models import Caller
-from mainstay.control.limits.admission import Admission
+from mainstay.control.limits.admission import UNPROVED_S, Admission
 from mainstay.control.limits.errors import LimitsUnavailable, RateLimited
 from mainstay.control.limits.leases import LEASE_S
 from mainstay.kernel.ids import new_id
@@ -105,6 +106,38 @@ async def test_limit_with_nothing_left_is_hardly_asked_for(
     with pytest.raises(RateLimited):
         await admission.arrive("ms_key", "203.0.113.1")
     await admission.arrive("ms_other", "203.0.113.1")
+
+
+async def test_key_with_nothing_left_is_let_through_to_be_proved_now_and_then(
+    database: Database, caller: Caller, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute(
+        "INSERT INTO mainstay.request_caps (tenant_id, subject_id, requests_per_hour) VALUES ($1, $2, 0)",
+        caller.tenant_id, caller.principal_id,
+    )  # fmt: skip
+    now = 1000.0
+    admission = Admission(database, clock=lambda: now)
+
+    async def let_through() -> int:
+        passed = 0
+        for _ in range(50):
+            with suppress(RateLimited):
+                await admission.arrive("ms_key", "203.0.113.1")
+                passed += 1
+        return passed
+
+    with pytest.raises(RateLimited):
+        await admission.admit("ms_key", caller)
+    for _ in range(3):
+        # Another key of the same principal keeps it known that nothing is left.
+        with pytest.raises(RateLimited):
+            await admission.admit("ms_other", caller)
+        assert await let_through() == 0
+        now += UNPROVED_S
+        with pytest.raises(RateLimited):
+            await admission.admit("ms_other", caller)
+        assert await let_through() == 1
+    await admission.close()
 
 
 async def test_cancelled_request_takes_nothing_from_those_that_wait_with_it(

@@ -1,12 +1,19 @@
 """Principals, keys and groups over the real server: nobody reaches above their own, and a tenant keeps an owner."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mainstay.control.access.models import Caller
 from mainstay.control.access.operations import DECLARED, Role
+from mainstay.control.members import service as members
+from mainstay.control.members.errors import AboveYourOwn
+from mainstay.kernel.ids import new_id
+from mainstay.platform.postgres import Database
 from tests.support.system import Member, TestSystem
+from tests.support.tenants import TestTenant
 
 
 async def refused(member: Member, status: int, code: str, method: str, path: str, **options: Any) -> None:
@@ -146,11 +153,22 @@ async def test_group_has_its_members(system: TestSystem) -> None:
     for _ in range(2):
         added = await staff.call("POST", f"{path}/members", json={"principal_id": customer.principal_id})
         assert added["member_count"] == 1
-    members = (await staff.call("GET", f"{path}/members"))["data"]
-    assert [(one["id"], one["role"]) for one in members] == [(customer.principal_id, "customer")]
+    listed = (await staff.call("GET", f"{path}/members"))["data"]
+    assert [(one["id"], one["role"]) for one in listed] == [(customer.principal_id, "customer")]
     await staff.call("DELETE", f"{path}/members/{customer.principal_id}")
     await staff.call("DELETE", f"{path}/members/{customer.principal_id}", status=404)
     await staff.call("DELETE", path)
     await staff.call("GET", path, status=404)
     wanted = ["group.create", "group.add_member", "group.add_member", "group.remove_member", "group.delete"]
     assert [action for action in await actions(staff) if action.startswith("group.")] == wanted
+
+
+async def test_who_does_not_see_all_gives_no_role_that_does(database: Database, tenant: TestTenant) -> None:
+    """Whatever the permissions are: no role of the declared table is so, and one that is added may be."""
+    table = replace(DECLARED, sees_all=DECLARED.sees_all - {"owner"})
+    caller = Caller(tenant.tenant_id, tenant.admin_id, new_id(), "owner", "req_test", declared=table)
+    async with database.write(tenant.admin, unaudited="a test") as tx:
+        made = await members.create_principal(tx, caller, name="new", role="customer", kind="user")
+        assert made.role == "customer"
+        with pytest.raises(AboveYourOwn, match="sees all"):
+            await members.create_principal(tx, caller, name="new", role="reviewer", kind="user")

@@ -73,9 +73,9 @@ async def test_nobody_steers_schedules_without_the_permission(system: TestSystem
     customer = await system.member("customer")
     for verb in ("pause", "resume", "run"):
         refused = await customer.call("POST", f"/v1/schedules/{PLANNER}/{verb}", status=403)
-        assert "jobs.manage" in refused["error"]["message"]
+        assert "schedules.manage" in refused["error"]["message"]
     code, printed = await command(customer.key, "pause", PLANNER)
-    assert (code, "jobs.manage" in printed) == (3, True)
+    assert (code, "schedules.manage" in printed) == (3, True)
 
 
 async def test_unknown_schedule_is_named(system: TestSystem, command: Command) -> None:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from starlette.routing import Host, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from mainstay.control.access.door import Permitted
+from mainstay.control.access.door import Permitted, permitted
 from mainstay.control.access.operations import DECLARED, Table, parse_table
-from mainstay.edge.server.operations import require_declared, served_operations
+from mainstay.edge.server.operations import GuardedOperations, require_declared, served_operations
 
 NOTHING = replace(DECLARED, operations={}, public={"GET /openapi.json": "the description"})
 
@@ -104,6 +104,28 @@ def test_declared_route_is_served() -> None:
 def test_route_and_row_that_differ_are_refused(served: str, table: Table, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
         require_declared(app_with(served), table)
+
+
+def test_guarded_operation_is_found_by_the_first_route_that_takes_it() -> None:
+    app = app_with("GET /v1/things/{id}")
+    app.add_api_route("/v1/things/{id}/parts", guarded)
+    app.add_api_route("/v1/things/{id}", guarded, methods=["POST"])
+    app.add_api_route("/v1/open", open_to_all)
+    found = GuardedOperations(app).find
+    # The route of things comes first and takes what looks like a path.
+    assert found("GET", "/v1/things/a/parts") == "GET /v1/things/{id}"
+    assert found("POST", "/v1/things/a") == "POST /v1/things/{id}"
+    assert [found("POST", "/v1/things/a/b"), found("PUT", "/v1/things/a"), found("GET", "/v1/open")] == [None] * 3
+
+
+@pytest.mark.parametrize("proved", [None, "GET /v1/files"])
+async def test_operation_runs_only_with_the_permission_that_was_proved_for_it(proved: str | None) -> None:
+    route = Route("/v1/keys", RawApp(), methods=["GET"])
+    scope = {"type": "http", "method": "GET", "route": route, "state": {"operation": proved, "caller": "anyone"}}
+    with pytest.raises(AssertionError, match="was proved, and 'GET /v1/keys' runs"):
+        await permitted(Request(scope))
+    scope["state"]["operation"] = "GET /v1/keys"
+    assert await permitted(Request(scope)) == "anyone"
 
 
 GOOD = """

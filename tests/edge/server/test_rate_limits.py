@@ -25,7 +25,7 @@ from mainstay.control.limits.models import EVERYONE, Limits, Quota, Standing, Su
 from mainstay.edge.maintain import change_plan, set_tenant_plan
 from mainstay.edge.server.app import create_app
 from mainstay.edge.server.rate_limits import duration, headers_of
-from mainstay.kernel.ids import encode_id, new_id
+from mainstay.kernel.ids import decode_id, encode_id, new_id
 from mainstay.platform.postgres import Database
 from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.edge import declared_of
@@ -322,6 +322,26 @@ async def test_revoked_key_is_refused_at_once_and_no_longer_known(
         assert (await client.get("/things")).status_code == 401
         await exhaust(superuser, subject_of_address(address))
         assert await until_status(client, 429) < HOLDS_S
+
+
+async def test_revoked_key_that_has_nothing_left_is_soon_no_key(
+    process: Process, owner_database: Database, tenant: TestTenant, superuser: asyncpg.Connection
+) -> None:
+    """Its holder goes on with another key, so that it stays known that nothing is left, and this one stays unproved."""
+    revoked_id, revoked = await make_key(owner_database, tenant)
+    _, living = await make_key(owner_database, tenant)
+    async with process.client(random_address(), revoked) as client, process.client(random_address(), living) as other:
+        assert (await client.get("/things")).status_code == 200
+        await exhaust(superuser, Subject("tenant", tenant.tenant_id, tenant.tenant_id))
+        await until_status(client, 429)
+        key_id = decode_id("key_", revoked_id)
+        await superuser.execute("UPDATE mainstay.api_keys SET revoked_at = now() WHERE id = $1", key_id)
+        revoked_at = time.monotonic()
+        while (status := (await client.get("/things")).status_code) == 429:
+            assert (await other.get("/things")).status_code == 429
+            assert time.monotonic() - revoked_at < HOLDS_S
+        # And it stays none: the process does not know it any more.
+        assert {status, *[(await client.get("/things")).status_code for _ in range(20)]} == {401}
 
 
 async def test_what_cannot_be_counted_is_refused_with_a_key_and_bounded_without(

@@ -14,10 +14,10 @@ import pytest
 
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.platform.postgres import Database
-from tests.conftest import Tell
 from tests.support import slow_clients
 from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.edge import Edge, make_key, running_edge
+from tests.support.figures import Figures
 from tests.support.tenants import TestTenant
 
 MIB = 2**20
@@ -72,14 +72,15 @@ def _spooled_bytes(pid: int) -> int:
     return size
 
 
-def _tell(title: str, gone: Mapping[str, Sequence[float]], figures: str, tell: Tell) -> None:
-    clients = sum(map(len, gone.values()))
+def _record(gone: Mapping[str, Sequence[float]], limits: EdgeLimits, told: str, figures: Figures) -> None:
+    in_time = sum(one <= _gone_s(name, limits) for name, seconds in gone.items() for one in seconds)
     latest = ", ".join(f"{name} {max(seconds):.1f} s" for name, seconds in gone.items())
-    tell(f"{title}: {clients} tried, {clients} gone, 0 skipped; latest: {latest}; {figures}")
+    clients = sum(map(len, gone.values()))
+    figures.record("slow clients gone in time", in_time, unit=f"latest: {latest}; {told}", tried=clients)
 
 
 async def test_slow_clients_are_gone_at_their_deadline(
-    database: Database, owner_database: Database, tenant: TestTenant, tell: Tell
+    database: Database, owner_database: Database, tenant: TestTenant, record_figure: Figures
 ) -> None:
     limits = EdgeLimits(headers_timeout_s=1.0, body_patience_s=0.6, response_stall_s=1.5, linger_s=0.5, room_wait_s=1.0)
     ways = {**WAYS, "never reading": slow_clients.never_reading("/v1/large/400")}
@@ -90,15 +91,20 @@ async def test_slow_clients_are_gone_at_their_deadline(
         gone = await slow_clients.attack(edge, ways, each=10)
         stop.set()
         during = await asking
-    _tell("slow clients", gone, f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during", tell)
+    told = f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during"
+    _record(gone, limits, told, record_figure)
     _assert_gone(gone, limits, each=10)
     assert not during.failures
 
 
 def _assert_gone(gone: Mapping[str, Sequence[float]], limits: EdgeLimits, each: int) -> None:
-    for name, deadline_s in deadlines(limits).items():
+    for name in deadlines(limits):
         assert len(gone[name]) == each
-        assert max(gone[name]) <= deadline_s + limits.linger_s + SLACK_S, name
+        assert max(gone[name]) <= _gone_s(name, limits), name
+
+
+def _gone_s(name: str, limits: EdgeLimits) -> float:
+    return deadlines(limits)[name] + limits.linger_s + SLACK_S
 
 
 @pytest.mark.deep
@@ -109,7 +115,7 @@ async def test_five_hundred_slow_clients_cost_little(
     tenant: TestTenant,
     models_folder: Path,
     tmp_path: Path,
-    tell: Tell,
+    record_figure: Figures,
 ) -> None:
     limits = EdgeLimits()
     key = await make_key(owner_database, tenant)
@@ -133,7 +139,7 @@ async def test_five_hundred_slow_clients_cost_little(
         f"healthy p95 {before.p95_ms:.1f} ms before, {during.p95_ms:.1f} ms during ({len(during.seconds)} requests,"
         f" {len(during.failures)} failed); RSS +{grown:.0f} MiB; spooled at most {spooled:.0f} MiB"
     )
-    _tell("504 slow clients", gone, figures, tell)
+    _record(gone, limits, figures, record_figure)
     _assert_gone(gone, limits, each=84)
     assert during.p95_ms <= 2 * before.p95_ms
     assert not during.failures

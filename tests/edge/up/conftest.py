@@ -139,6 +139,16 @@ def assert_nothing_left(run: Run, pids: list[int]) -> None:
         assert probe.connect_ex(("127.0.0.1", run.port)) != 0
 
 
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> Iterator[None]:
+    """Let what is started here be interrupted: a suite that a shell runs in the background ignores SIGINT, and what
+    ignores it hands that on to its children, where `up` leaves it so.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def made_home() -> Iterator[Path]:
     """A home whose system has run once."""

@@ -1,11 +1,11 @@
 """Who asks: principals with roles, and the keys they hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from mainstay.control.access.operations import DECLARED, Permission, Role
+from mainstay.control.access.operations import DECLARED, Permission, Role, Table
 from mainstay.platform.postgres import Scope
 
 Visibility = Literal["tenant", "private"]
@@ -18,7 +18,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Caller:
     """A principal on one request, as its key proved; `scopes` limit the key, None where it may do all its role may.
 
-    The role `operator` is of somebody above the tenants, who looks into the one that the request names.
+    The role `operator` is of somebody above the tenants, who looks into the one that the request names. What a role may
+    do and see is as `declared` has it.
     """
 
     tenant_id: UUID
@@ -27,19 +28,20 @@ class Caller:
     role: Role | Literal["operator"]
     request_id: str
     scopes: frozenset[Permission] | None = None
+    declared: Table = field(default=DECLARED, repr=False, compare=False)
 
     @property
     def permissions(self) -> frozenset[Permission]:
         """Return what both the role and the key include; an operator has none and reads by name of operation."""
         if self.role == "operator":
             return frozenset()
-        held = DECLARED.permissions[self.role]
+        held = self.declared.permissions[self.role]
         return held if self.scopes is None else held & self.scopes
 
     @property
     def scope(self) -> Scope:
         """Return the scope in which this caller's transactions run."""
-        sees_all = self.role == "operator" or self.role in DECLARED.sees_all
+        sees_all = self.role == "operator" or self.role in self.declared.sees_all
         return Scope(self.tenant_id, self.principal_id, sees_all, self.request_id)
 
     @property

@@ -12,6 +12,7 @@ from mainstay.kernel.errors import invariant
 Role = Literal["owner", "admin", "reviewer", "engineer", "product", "customer", "service"]
 Permission = Literal[
     "ask",
+    "answers.delete",
     "documents.read",
     "documents.write",
     "documents.share",
@@ -21,7 +22,7 @@ Permission = Literal[
     "members.manage",
     "owners.manage",
     "jobs.read",
-    "jobs.manage",
+    "schedules.manage",
 ]
 
 TABLE = "operations.toml"

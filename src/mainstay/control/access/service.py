@@ -26,10 +26,13 @@ MEMBER_KEY, OPERATOR_KEY = "ms", "mo"
 _KEY = re.compile(rf"({MEMBER_KEY}|{OPERATOR_KEY})_([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")
 
 
-async def authenticate(database: Database, key: str | None, *, request_id: str, tenant: str | None = None) -> Caller:
+async def authenticate(
+    database: Database, key: str | None, *, request_id: str, tenant: str | None = None, declared: Table = DECLARED
+) -> Caller:
     """Return who holds `key`; raises InvalidKey, without telling why it is not valid.
 
-    `tenant` is the id of the tenant into which an operator looks, as it came; others have one and name none.
+    `tenant` is the id of the tenant into which an operator looks, as it came; others have one and name none. What they
+    may do is as `declared` has it.
     """
     match = _KEY.fullmatch(key) if key else None
     if not key or not match:
@@ -40,16 +43,16 @@ async def authenticate(database: Database, key: str | None, *, request_id: str, 
     digest = sha256(key.encode()).digest()
     async with database.keyhole_statements() as tx:
         if kind == OPERATOR_KEY:
-            return await _operator(tx, key, prefix, digest, request_id=request_id, tenant=tenant)
-        caller = await store.find_key(tx, prefix, digest, request_id=request_id)
+            operator, tenant_id = await _operator(tx, key, prefix, digest, tenant)
+            return Caller(tenant_id, operator, operator, "operator", request_id, declared=declared)
+        caller = await store.find_key(tx, prefix, digest, request_id=request_id, declared=declared)
     if caller is None:
         raise InvalidKey(_incorrect(key))
     return caller
 
 
-async def _operator(
-    tx: KeyholeTx, key: str, prefix: str, digest: bytes, *, request_id: str, tenant: str | None
-) -> Caller:
+async def _operator(tx: KeyholeTx, key: str, prefix: str, digest: bytes, tenant: str | None) -> tuple[UUID, UUID]:
+    """Return the ids of an operator and of the tenant into which it looks."""
     tenant_id = decode_id("ten_", tenant) if tenant else None
     operator = await store.find_operator(tx, prefix, digest, tenant_id)
     if operator is None:
@@ -58,16 +61,16 @@ async def _operator(
         raise Invalid(f"An operator names the tenant it reads: send `{TENANT_HEADER}: ten_…`.", param=TENANT_HEADER)
     if operator.tenant_id is None:
         raise not_found("ten_", tenant_id)
-    return Caller(tenant_id, operator.id, operator.id, "operator", request_id)
+    return operator.id, tenant_id
 
 
 def _incorrect(key: str) -> str:
     return f"Incorrect API key provided: {key[:6]}…: check it, or make one with `mainstay keys create`."
 
 
-def authorise(caller: Caller, operation: str, table: Table = DECLARED) -> None:
+def authorise(caller: Caller, operation: str) -> None:
     """Raise PermissionDenied unless the caller may do `operation`, and KeyError for one that is not declared."""
-    declared = table.operations[operation]
+    declared = caller.declared.operations[operation]
     if caller.role != "operator":
         require(caller, declared.permission)
     elif not declared.operator:
@@ -80,9 +83,9 @@ def require(caller: Caller, permission: Permission) -> None:
     """Raise PermissionDenied unless both the caller's role and its key include `permission`."""
     if permission in caller.permissions:
         return
-    if caller.role != "operator" and permission in DECLARED.permissions[caller.role]:
+    if caller.role != "operator" and permission in caller.declared.permissions[caller.role]:
         raise PermissionDenied(f"This key has not the scope '{permission}': use another key of yours that has it.")
-    roles = ", ".join(DECLARED.roles_with(permission))
+    roles = ", ".join(caller.declared.roles_with(permission))
     raise PermissionDenied(f"The role '{caller.role}' may not do this ({permission}); it needs one of: {roles}.")
 
 

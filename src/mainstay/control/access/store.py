@@ -3,19 +3,21 @@
 from uuid import UUID
 
 from mainstay.control.access.models import Caller, IssuedKey, Operator, PrincipalKind
-from mainstay.control.access.operations import Role
+from mainstay.control.access.operations import Role, Table
 from mainstay.platform.postgres import KeyholeTx, WriteTx, load_queries
 
 _QUERIES = load_queries(__package__)
 
 
-async def find_key(tx: KeyholeTx, prefix: str, secret_sha256: bytes, *, request_id: str) -> Caller | None:
+async def find_key(
+    tx: KeyholeTx, prefix: str, secret_sha256: bytes, *, request_id: str, declared: Table
+) -> Caller | None:
     """Return the caller that holds a living key, or None."""
     row = await tx.fetch_one(_QUERIES["find_key"], prefix=prefix, secret_sha256=secret_sha256)
     if row is None:
         return None
     scopes = None if row["scopes"] is None else frozenset(row["scopes"])
-    return Caller(row["tenant_id"], row["principal_id"], row["key_id"], row["role"], request_id, scopes)
+    return Caller(row["tenant_id"], row["principal_id"], row["key_id"], row["role"], request_id, scopes, declared)
 
 
 async def insert_principal(tx: WriteTx, *, principal_id: UUID, name: str, role: Role, kind: PrincipalKind) -> None:

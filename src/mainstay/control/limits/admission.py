@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from dataclasses import dataclass
 from hashlib import sha256
 
 import structlog
@@ -24,9 +25,11 @@ log = structlog.get_logger(__name__)
 TAKE_TIMEOUT_S = 5.0
 # A request that others were quicker than asks again; where so many were, it is refused.
 ASKS_MAX = 20
-# A key that was proved in this process is known for so long: it passes where strangers are refused, and is refused
-# without being proved again where its limit has nothing left.
+# A key that was proved in this process is known for so long: it passes where strangers are refused.
 KNOWN_S = 300.0
+# Where its limit has nothing left, it is refused without being proved again for so long; then one request is let
+# through to be proved, so that a key that was revoked meanwhile is soon no key, whatever is left of its limit.
+UNPROVED_S = 0.5
 KNOWN_MAX = 10_000
 SUBJECTS_A_CALL_MAX = 1_000
 
@@ -56,15 +59,18 @@ class Admission:
         A request without a key, or with one that this process does not know, counts for its address and for everyone
         without a key. So a flood is refused here, and does not keep those out whose keys are known.
         """
-        known = self._known.find(key, self._clock()) if key else None
-        if known is None:
+        now = self._clock()
+        known = self._known.find(key, now) if key else None
+        if not key or known is None:
             await self._admit((subject_of_address(address), EVERYONE))
-        else:
-            try:
-                self._leases.require_left(known, self._clock())
-            except RateLimited as refused:
-                _count(refused)
-                raise
+            return
+        try:
+            self._leases.require_left(known, now)
+        except RateLimited as refused:
+            if self._known.is_to_be_proved(key, now):
+                return
+            _count(refused)
+            raise
 
     async def admit(self, key: str, caller: Caller) -> Standing:
         """Count a request of a caller whose key was proved, and return how its limits stand now."""
@@ -187,21 +193,38 @@ class _KnownKeys:
     """The keys that this process has proved of late, by their digests, and whom they count for."""
 
     def __init__(self) -> None:
-        self._subjects: OrderedDict[bytes, tuple[float, Sequence[Subject]]] = OrderedDict()
+        self._keys: OrderedDict[bytes, _KnownKey] = OrderedDict()
 
     def find(self, key: str, now: float) -> Sequence[Subject] | None:
-        entry = self._subjects.get(_digest(key))
-        return entry[1] if entry is not None and now < entry[0] else None
+        known = self._keys.get(_digest(key))
+        return known.subjects if known is not None and now < known.proved_at + KNOWN_S else None
+
+    def is_to_be_proved(self, key: str, now: float) -> bool:
+        """Return whether the time to prove a known key again has come; of many requests the first is told so."""
+        known = self._keys[_digest(key)]
+        if now < known.asked_at + UNPROVED_S:
+            return False
+        known.asked_at = now
+        return True
 
     def add(self, key: str, subjects: Sequence[Subject], now: float) -> None:
         digest = _digest(key)
-        self._subjects[digest] = (now + KNOWN_S, subjects)
-        self._subjects.move_to_end(digest)
-        if len(self._subjects) > KNOWN_MAX:
-            self._subjects.popitem(last=False)
+        self._keys[digest] = _KnownKey(subjects, proved_at=now, asked_at=now)
+        self._keys.move_to_end(digest)
+        if len(self._keys) > KNOWN_MAX:
+            self._keys.popitem(last=False)
 
     def remove(self, key: str) -> None:
-        self._subjects.pop(_digest(key), None)
+        self._keys.pop(_digest(key), None)
+
+
+@dataclass(slots=True)
+class _KnownKey:
+    """For whom a key counts, when it was last proved, and when that was last asked for."""
+
+    subjects: Sequence[Subject]
+    proved_at: float
+    asked_at: float
 
 
 def subjects_of(caller: Caller) -> Sequence[Subject]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from mainstay.control.access import service as access
 from mainstay.control.access.models import Caller, IssuedKey, PrincipalKind
-from mainstay.control.access.operations import DECLARED, Permission, Role
+from mainstay.control.access.operations import Permission, Role
 from mainstay.control.audit import service as audit
 from mainstay.control.members import store
 from mainstay.control.members.errors import AboveYourOwn, GroupExists, LastOwner
@@ -170,7 +170,7 @@ async def require_known(tx: ReadTx, *, principal_ids: Sequence[UUID], group_ids:
 
 def _require_not_above(caller: Caller, role: Role, scopes: Sequence[Permission] | None = None) -> None:
     """Raise AboveYourOwn where a key of this role and these scopes could do or see what the caller cannot."""
-    reach = DECLARED.permissions[role]
+    reach = caller.declared.permissions[role]
     if scopes is not None:
         reach &= frozenset(scopes)
     above = sorted(reach - caller.permissions)
@@ -179,5 +179,5 @@ def _require_not_above(caller: Caller, role: Role, scopes: Sequence[Permission] 
             f"The role '{role}' reaches further here than your key, by {', '.join(above)}:"
             " ask somebody whose role and key include that."
         )
-    if role in DECLARED.sees_all and not caller.scope.sees_all:
+    if role in caller.declared.sees_all and not caller.scope.sees_all:
         raise AboveYourOwn(f"The role '{role}' sees all of the tenant and yours does not: ask an admin.")

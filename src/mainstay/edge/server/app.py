@@ -20,7 +20,7 @@ from mainstay.edge.server.health import HealthRoutes
 from mainstay.edge.server.limits import EdgeLimits
 from mainstay.edge.server.middleware import RequestContext
 from mainstay.edge.server.openapi import install_openapi
-from mainstay.edge.server.operations import require_declared
+from mainstay.edge.server.operations import GuardedOperations, require_declared
 from mainstay.edge.server.rate_limits import RequestLimits
 
 PAGE = Path(__file__).parent / "page"
@@ -47,6 +47,7 @@ def create_app(
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")
             require_declared(app, declared)
+            app.state.operations = GuardedOperations(app)
             yield
 
     app = FastAPI(
@@ -61,7 +62,7 @@ def create_app(
     app.state.declared = declared
     install_error_handlers(app)
     install_openapi(app)
-    # The last one added is the first one passed: the key is proved before a body is read.
+    # The last one added is the first one passed: key and permission are proved before a body is read.
     app.add_middleware(ProvedBodies, limits=limits)
     app.add_middleware(RequireKey)
     app.add_middleware(RequestLimits)

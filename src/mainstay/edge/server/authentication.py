@@ -1,11 +1,11 @@
-"""Who asks is proved, and counted, before a body is read, on every path that is not declared public."""
+"""Who asks, and whether it may, is proved before a body is read, on every path that is not declared public."""
 
 from typing import Final
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mainstay.control.access.door import prove
+from mainstay.control.access.door import permit, prove
 from mainstay.control.access.operations import DECLARED
 from mainstay.edge.server.rate_limits import admit
 
@@ -16,7 +16,10 @@ PUBLIC_FOLDERS: Final = tuple(f"{path}/" for method, path in _PUBLIC if method =
 
 
 class RequireKey:
-    """Refuses a request without a valid key while its body still lies unread with whoever sent it."""
+    """Refuses a request without a valid key, or without the permission of what it asks for.
+
+    Its body still lies unread with whoever sent it, so that nobody makes us receive what they may not send.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,6 +29,7 @@ class RequireKey:
         if scope["type"] == "http" and not is_public(scope["path"]):
             request = Request(scope)
             await admit(request, await prove(request))
+            permit(request, request.app.state.operations.find(scope["method"], scope["path"]))
         await self._app(scope, receive, send)
 
 

@@ -31,7 +31,7 @@ class ProvedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or not has_body(headers := Headers(scope=scope)):
+        if scope["type"] != "http" or not has_body(headers := Headers(scope=scope)) or _goes_nowhere(scope):
             await self._app(scope, receive, send)
             return
         receipt: BodyReceipt = scope["state"]["receipt"]
@@ -53,6 +53,11 @@ class ProvedBodies:
         size = min(declared_bytes(headers, default=bytes_max), bytes_max)
         if size > self._limits.body_counted_bytes:
             await stack.enter_async_context(room.reserved(size))
+
+
+def _goes_nowhere(scope: Scope) -> bool:
+    """Return whether no route takes the request, so that its body is not worth reading before it is told so."""
+    return "operation" in scope["state"] and scope["state"]["operation"] is None
 
 
 class _Parts:

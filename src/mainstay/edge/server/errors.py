@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from mainstay.control.access.door import operation_of
 from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
 from mainstay.edge.server.refusals import RETRY_AFTER_S, Refused, error_body
@@ -55,9 +56,9 @@ async def known(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _audit_denial(request: Request, caller: Caller, code: str) -> None:
-    route = request.scope.get("route")
+    operation = operation_of(request) or ""
     async with request.app.state.database.write(caller.scope) as tx:
-        facts = {"method": request.method, "route": getattr(route, "path", ""), "role": caller.role, "code": code}
+        facts = {"method": request.method, "route": operation.partition(" ")[2], "role": caller.role, "code": code}
         await audit.record(tx, "access.deny", outcome="denied", facts=facts)
 
 

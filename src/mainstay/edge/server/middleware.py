@@ -128,8 +128,10 @@ class _Exchange:
             self._closing = "content-length" in headers
 
     def _tell(self) -> None:
+        # What is refused before the router chose a route has its template by the operation that was asked for.
+        operation: str | None = self._scope["state"].get("operation")
         route: Any = self._scope.get("route")
-        template = getattr(route, "path", "unmatched")
+        template = operation.partition(" ")[2] if operation else getattr(route, "path", "unmatched")
         elapsed_s = time.perf_counter() - self._started
         method = self._scope["method"]
         REQUESTS.labels(method, template, self._status).inc()

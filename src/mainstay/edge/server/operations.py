@@ -1,5 +1,6 @@
 """What the app serves, by any means, held to the declared table: an operation that nobody declared is not served."""
 
+import re
 from collections.abc import Iterator
 
 from fastapi import FastAPI
@@ -25,6 +26,22 @@ def require_declared(app: FastAPI, table: Table) -> None:
         open_to_all=(name for name, guarded in served.items() if not guarded),
     )
     invariant(bool(served) and not differences, f"{len(served)} operations are served: " + "; ".join(differences))
+
+
+class GuardedOperations:
+    """Finds the operation that a request asks for as the router will, by the first route that takes it."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._by_method: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        for route in iter_route_contexts(app.routes):
+            for name, guarded in _operations(route):
+                if guarded:
+                    method = name.split(" ", 1)[0]
+                    self._by_method.setdefault(method, []).append((route.path_regex, name))
+
+    def find(self, method: str, path: str) -> str | None:
+        """Return the name of the operation in the declared table, or None where no route that needs a key takes it."""
+        return next((name for pattern, name in self._by_method.get(method, ()) if pattern.match(path)), None)
 
 
 def _operations(route: RouteContext) -> Iterator[tuple[str, bool]]:

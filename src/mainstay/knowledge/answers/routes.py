@@ -82,7 +82,7 @@ class AnswerRoutes:
         return JsonResponse(wire.response(answer))
 
     async def delete(self, caller: Permitted, answer_id: str) -> Deleted:
-        """Delete an answer that the caller asked for; its words are removed, and usage and audit stay."""
+        """Delete an answer: its words are removed, and usage and audit stay. Of others only with `answers.delete`."""
         async with self._database.write(caller.scope) as tx:
             await service.delete(tx, caller, decode_id("resp_", answer_id))
         return Deleted(id=answer_id, object="response")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from mainstay.control.access.errors import PermissionDenied
+from mainstay.control.access import service as access
 from mainstay.control.access.models import Caller
 from mainstay.control.audit import service as audit
 from mainstay.kernel.ids import encode_id, not_found
@@ -28,15 +28,17 @@ async def require(tx: ReadTx, answer_id: UUID) -> Answer:
 
 
 async def delete(tx: WriteTx, caller: Caller, answer_id: UUID) -> None:
-    """Delete an answer of the caller's: it is hidden from every read and from history, and its words are removed.
+    """Delete an answer: it is hidden from every read and from history, and its words are removed.
 
-    What stays is that it was asked for, what it took, and the audit.
+    One that another principal asked for needs a permission of its own; raises PermissionDenied. What stays is that it
+    was asked for, what it took, and the audit.
     """
     found = await require(tx, answer_id)
     if found.owner_id != caller.principal_id:
-        raise PermissionDenied("The answer is another principal's; only whoever asked for it may delete it.")
+        access.require(caller, "answers.delete")
     await store.delete_answer(tx, answer_id)
-    await audit.record(tx, "answer.delete", target_id=encode_id("resp_", answer_id))
+    facts = {"owner_id": encode_id("usr_", found.owner_id)}
+    await audit.record(tx, "answer.delete", target_id=encode_id("resp_", answer_id), facts=facts)
 
 
 async def explain(tx: ReadTx, answer_id: UUID) -> Receipt:
