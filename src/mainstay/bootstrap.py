@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from mainstay.config import InvalidConfiguration, Settings, load_settings
+from mainstay.config import InvalidConfiguration, Settings, find_product, load_settings
 from mainstay.control.audit.routes import AuditRoutes
 from mainstay.control.gateway.completion import PlainChat
 from mainstay.control.gateway.models import ChatModel
@@ -37,7 +37,7 @@ from mainstay.knowledge.documents.routes import FileRoutes
 from mainstay.knowledge.documents.share_routes import ShareRoutes
 from mainstay.knowledge.documents.store_routes import StoreRoutes
 from mainstay.knowledge.retrieval.ingest import Ingest
-from mainstay.knowledge.retrieval.jobs import SCHEDULES, handlers
+from mainstay.knowledge.retrieval.jobs import KINDS, SCHEDULES, handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
@@ -45,6 +45,7 @@ from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scop
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.platform.telemetry import configure_logging
+from mainstay.product import Product, load_product
 from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
@@ -67,6 +68,7 @@ class ServerSystem:
 async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
     """Open what the server needs; the embedding model loads while the process serves its probes already."""
     async with AsyncExitStack() as stack:
+        declared = _declared(open_product(settings))
         database = await _open_database(stack, settings, "server", settings.database_connections_max)
         gateway, embedder = await _open_gateway(stack, settings)
         assistants = _assistants(gateway)
@@ -77,7 +79,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(ask.close)
         yield ServerSystem(
             database=database,
-            routers=server_routers(database, gateway, assistants, blobs, ask, admission, by_name(SCHEDULES), settings),
+            routers=server_routers(database, gateway, assistants, blobs, ask, admission, declared, settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
         )
@@ -125,6 +127,7 @@ async def worker_system(on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
 async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
     """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog."""
     async with AsyncExitStack() as stack:
+        product = open_product(settings)
         # Two more than there are slots, so that leases are renewed while every job commits.
         database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)
         gateway, _ = await _open_gateway(stack, settings)
@@ -136,13 +139,13 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
 
         yield Worker(
             database,
-            JobRegistry(handlers(database, ingest)),
+            JobRegistry([*handlers(ingest), *product.jobs]),
             WorkerLimits(concurrency=settings.worker_concurrency),
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
             wakeups=None if settings.database_pooled else PostgresWakeups(_require_url(settings)),
             duties=[
                 Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers),
-                *ScheduleClock(database, by_name(SCHEDULES)).duties(),
+                *ScheduleClock(database, _declared(product)).duties(),
             ],
             on_beat=on_beat,
         )
@@ -153,10 +156,22 @@ def open_blobs(settings: Settings) -> Blobs:
     return Blobs.in_folder(settings.home / "blobs")
 
 
+def open_product(settings: Settings) -> Product:
+    """Return the product of this machine, one without anything where there is none; raises InvalidProduct."""
+    file = find_product(settings)
+    product = load_product(file.module, file.folder) if file else Product()
+    product.require_apart({kind.name for kind in KINDS}, {schedule.name for schedule in SCHEDULES})
+    return product
+
+
 def open_scope_key(settings: Settings) -> ScopeKey:
     """Return the key that signs the scopes of this system; raises InvalidScopeKey."""
     given = settings.scope_key.get_secret_value() if settings.scope_key else None
     return load_scope_key(given, settings.scope_key_file)
+
+
+def _declared(product: Product) -> Declared:
+    return by_name([*SCHEDULES, *product.schedules])
 
 
 def _require_url(settings: Settings) -> str:

@@ -7,20 +7,20 @@ from mainstay.knowledge.retrieval import service
 from mainstay.knowledge.retrieval.ingest import Ingest
 from mainstay.knowledge.retrieval.models import MERGE, PLAN_MERGES, MergePayload
 from mainstay.platform.jobs import JobHandler, JobRun, Payload, Schedule
-from mainstay.platform.postgres import Database
 
 # One job does so many merges at most; what is left is due again with the next version.
 _MERGES_MAX = 100
+KINDS = (INGEST, MERGE, PLAN_MERGES)
 SCHEDULES = (Schedule("retrieval.plan_merges", PLAN_MERGES, cron="17 3 * * *", payload={}),)
 _UNAUDITED = "an index is packed anew, and all that it finds stays the same"
 
 
-def handlers(database: Database, ingest: Ingest) -> list[JobHandler[Any]]:
+def handlers(ingest: Ingest) -> list[JobHandler[Any]]:
     """Return what a worker does for retrieval."""
     return [
         JobHandler(INGEST, run=ingest.run, on_dead=ingest.give_up),
         JobHandler(MERGE, run=merge),
-        JobHandler(PLAN_MERGES, run=PlanMerges(database).run),
+        JobHandler(PLAN_MERGES, run=plan_merges),
     ]
 
 
@@ -36,18 +36,12 @@ async def merge(job: JobRun[MergePayload]) -> None:
         return
 
 
-class PlanMerges:
-    """Looks through all stores of a tenant for segments to merge."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def run(self, job: JobRun[Payload]) -> None:
-        """Plan what is due, store by store, so that no transaction is long."""
-        async with self._database.read(job.scope) as tx:
-            stores = await service.indexed_stores(tx)
-        for store_id in stores:
-            async with job.checkpoint(unaudited=_UNAUDITED) as tx:
-                await service.plan_merge(tx, store_id)
-        async with job.commit(unaudited=_UNAUDITED):
-            return
+async def plan_merges(job: JobRun[Payload]) -> None:
+    """Plan what is due in all stores of a tenant, one by one, so that no transaction is long."""
+    async with job.read() as tx:
+        stores = await service.indexed_stores(tx)
+    for store_id in stores:
+        async with job.checkpoint(unaudited=_UNAUDITED) as tx:
+            await service.plan_merge(tx, store_id)
+    async with job.commit(unaudited=_UNAUDITED):
+        return

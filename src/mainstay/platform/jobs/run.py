@@ -10,7 +10,7 @@ from mainstay.kernel.errors import invariant
 from mainstay.platform.jobs import store
 from mainstay.platform.jobs.models import ClaimedJob, JobKind
 from mainstay.platform.jobs.payloads import PayloadT
-from mainstay.platform.postgres import Database, Scope, WriteTx
+from mainstay.platform.postgres import Database, ReadTx, Scope, WriteTx
 
 
 class JobRun(Generic[PayloadT]):
@@ -42,6 +42,12 @@ class JobRun(Generic[PayloadT]):
             # At the end, so that the row is locked for the length of a commit and not of the work.
             await store.finish(tx, self._lease)
         self.committed = True
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[ReadTx]:
+        """Open a transaction that only reads, for whom the job runs."""
+        async with self._database.read(self.scope) as tx:
+            yield tx
 
     @asynccontextmanager
     async def checkpoint(self, *, unaudited: str | None = None) -> AsyncGenerator[WriteTx]:
