@@ -215,6 +215,15 @@ async def test_run_adds_a_job_for_whoever_asks_and_leaves_due_times_alone(
             await schedules.run(tx, declared, "unknown")
 
 
+async def test_tenant_that_no_worker_has_seen_yet_can_be_steered(
+    database: Database, tenant: TestTenant, table: ScheduleTable
+) -> None:
+    declared = by_name([ticking("early", "* * * * *")])
+    async with database.write(tenant.admin) as tx:
+        assert (await schedules.pause(tx, declared, "early")).state == "paused"
+    assert list(await table.rows(tenant.tenant_id)) == ["early"]
+
+
 def test_two_schedules_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="Two schedules are named 'twice'"):
         by_name([ticking("twice", "* * * * *"), ticking("twice", "0 * * * *")])

@@ -81,7 +81,7 @@ async def require(tx: ReadTx, declared: Declared, name: str) -> StandingSchedule
 
 async def pause(tx: WriteTx, declared: Declared, name: str) -> StandingSchedule:
     """Let a schedule rest; what would be due meanwhile passes."""
-    standing = await require(tx, declared, name)
+    standing = await _require_to_steer(tx, declared, name)
     await store.pause(tx, standing.row.id)
     await audit.record(tx, "schedule.pause", target_id=name)
     return await require(tx, declared, name)
@@ -89,7 +89,7 @@ async def pause(tx: WriteTx, declared: Declared, name: str) -> StandingSchedule:
 
 async def resume(tx: WriteTx, declared: Declared, name: str) -> StandingSchedule:
     """Let a schedule go on with its first due time after now; raises NotFound or ScheduleUndeclared."""
-    standing = await require(tx, declared, name)
+    standing = await _require_to_steer(tx, declared, name)
     schedule = _require_declared(standing)
     await store.resume(tx, standing.row.id, schedule.times.after(await store.clock(tx)))
     await audit.record(tx, "schedule.resume", target_id=name)
@@ -98,11 +98,18 @@ async def resume(tx: WriteTx, declared: Declared, name: str) -> StandingSchedule
 
 async def run(tx: WriteTx, declared: Declared, name: str) -> UUID:
     """Add a job of the schedule now, due times aside, and return its id; raises NotFound or ScheduleUndeclared."""
-    schedule = _require_declared(await require(tx, declared, name))
+    schedule = _require_declared(await _require_to_steer(tx, declared, name))
     payload = schedule.payload_of(await store.clock(tx))
     job_id = await enqueue(tx, schedule.kind, payload, request_id=tx.scope.request_id)
     await audit.record(tx, "schedule.run", target_id=name, facts={"job_id": encode_id("job_", job_id)})
     return job_id
+
+
+async def _require_to_steer(tx: WriteTx, declared: Declared, name: str) -> StandingSchedule:
+    """Return one schedule of the tenant, which may be so new that no worker has given it its schedules yet."""
+    if name in declared and not await store.read_all(tx, name):
+        await put_all(tx, declared)
+    return await require(tx, declared, name)
 
 
 def _require_declared(standing: StandingSchedule) -> Schedule[Any]:
