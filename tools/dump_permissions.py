@@ -25,7 +25,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "reference" / "permissions.md"
 @asynccontextmanager
 async def _nothing_behind(settings: Settings) -> AsyncGenerator[ServerSystem]:
     nothing = cast("Any", None)
-    routers = server_routers(nothing, nothing, Assistants({}), nothing, nothing, nothing, settings)
+    routers = server_routers(nothing, nothing, Assistants({}), nothing, nothing, nothing, {}, settings)
     yield ServerSystem(database=nothing, routers=routers, checks={}, admission=nothing)
 
 

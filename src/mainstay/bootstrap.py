@@ -8,7 +8,7 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from mainstay.config import InvalidConfiguration, Settings
+from mainstay.config import InvalidConfiguration, Settings, find_product
 from mainstay.control.audit.routes import AuditRoutes
 from mainstay.control.gateway.completion import PlainChat
 from mainstay.control.gateway.models import ChatModel
@@ -25,6 +25,9 @@ from mainstay.control.members.group_routes import GroupRoutes
 from mainstay.control.members.routes import MemberRoutes
 from mainstay.control.metering.routes import UsageRoutes
 from mainstay.control.operations.routes import JobRoutes
+from mainstay.control.operations.schedule_clock import ScheduleClock, by_name
+from mainstay.control.operations.schedule_routes import ScheduleRoutes
+from mainstay.control.operations.schedules import Declared
 from mainstay.knowledge.answers import service as answers
 from mainstay.knowledge.answers.ask import Ask
 from mainstay.knowledge.answers.chat_routes import ChatRoutes
@@ -37,7 +40,7 @@ from mainstay.knowledge.documents.routes import FileRoutes
 from mainstay.knowledge.documents.share_routes import ShareRoutes
 from mainstay.knowledge.documents.store_routes import StoreRoutes
 from mainstay.knowledge.retrieval.ingest import Ingest
-from mainstay.knowledge.retrieval.jobs import handlers
+from mainstay.knowledge.retrieval.jobs import KINDS, SCHEDULES, handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import (
@@ -56,6 +59,7 @@ from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scop
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
 from mainstay.platform.telemetry import configure_logging
+from mainstay.product import Product, load_product
 from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
@@ -79,6 +83,7 @@ class ServerSystem:
 async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
     """Open what the server needs; the embedding model loads while the process serves its probes already."""
     async with AsyncExitStack() as stack:
+        declared = _declared(open_product(settings))
         database = await _open_database(stack, settings, "server", settings.database_connections_max)
         gateway, embedder = await _open_gateway(stack, settings)
         assistants = _assistants(gateway)
@@ -94,7 +99,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(ask.close)
         yield ServerSystem(
             database=database,
-            routers=server_routers(database, gateway, assistants, blobs, ask, admission, settings),
+            routers=server_routers(database, gateway, assistants, blobs, ask, admission, declared, settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
         )
@@ -107,6 +112,7 @@ def server_routers(
     blobs: Blobs,
     ask: Ask,
     admission: Admission,
+    declared: Declared,
     settings: Settings,
 ) -> Sequence[APIRouter]:
     """Return every slice's routes; to make them calls nothing, so that a check can make them of nothing."""
@@ -125,6 +131,7 @@ def server_routers(
         GroupRoutes(database).router(),
         LimitRoutes(database, admission).router(),
         JobRoutes(database, blobs).router(),
+        ScheduleRoutes(database, declared).router(),
     ]
 
 
@@ -140,6 +147,7 @@ async def worker_system(settings: Settings, on_beat: Callable[[], None]) -> Asyn
 async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
     """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog."""
     async with AsyncExitStack() as stack:
+        product = open_product(settings)
         # Two more than there are slots, so that leases are renewed while every job commits.
         database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)
         gateway, _ = await _open_gateway(stack, settings)
@@ -149,9 +157,10 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
         async def sweep_answers() -> None:
             await answers.sweep(database)
 
-        registry = JobRegistry(_of_queues(handlers(ingest), settings.worker_queues))
+        registry = JobRegistry(_of_queues([*handlers(ingest), *product.jobs], settings.worker_queues))
         limits = WorkerLimits(concurrency=settings.worker_concurrency)
-        duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)]
+        schedules = ScheduleClock(database, _declared(product))
+        duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers), *schedules.duties()]
         sqs = await _open_sqs(stack, settings, database)
         if sqs is None:
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
@@ -189,10 +198,22 @@ def open_blobs(settings: Settings) -> Blobs:
     return Blobs.in_folder(settings.home / "blobs")
 
 
+def open_product(settings: Settings) -> Product:
+    """Return the product of this machine, one without anything where there is none; raises InvalidProduct."""
+    file = find_product(settings)
+    product = load_product(file.module, file.folder) if file else Product()
+    product.require_apart({kind.name for kind in KINDS}, {schedule.name for schedule in SCHEDULES})
+    return product
+
+
 def open_scope_key(settings: Settings) -> ScopeKey:
     """Return the key that signs the scopes of this system; raises InvalidScopeKey."""
     given = settings.scope_key.get_secret_value() if settings.scope_key else None
     return load_scope_key(given, settings.scope_key_file)
+
+
+def _declared(product: Product) -> Declared:
+    return by_name([*SCHEDULES, *product.schedules])
 
 
 def _require_url(settings: Settings) -> str:

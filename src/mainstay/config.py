@@ -1,12 +1,16 @@
 """The only reader of the environment. A value that cannot be right stops the start with one sentence."""
 
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mainstay.kernel.errors import MainstayError
+
+PRODUCT_FILE = "mainstay.toml"
 
 
 class InvalidConfiguration(MainstayError):
@@ -50,6 +54,8 @@ class Settings(BaseSettings):
     """The address the command line talks to; without it, that of the running system."""
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     """Announced when found, never used unasked."""
+    product: Path | None = Field(default=None, validation_alias="MAINSTAY_PRODUCT")
+    """The `mainstay.toml` of a product, or the folder it is in; without it, that in the working directory, if any."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="MAINSTAY_LOG_LEVEL"
     )
@@ -110,6 +116,41 @@ def load_settings(**given: object) -> Settings:
             " begin with, for example https://sqs.eu-central-1.amazonaws.com/123456789012/mainstay-."
         )
     return settings
+
+
+@dataclass(frozen=True)
+class ProductFile:
+    """What a `mainstay.toml` says: the module of the product, and the folder in which it is looked for first."""
+
+    module: str
+    folder: Path
+
+
+def find_product(settings: Settings) -> ProductFile | None:
+    """Return what the settings' `mainstay.toml` says, or None where there is no product; raises InvalidConfiguration.
+
+    `[product]` with `module = "the.module"` is all that may stand in it.
+    """
+    file = settings.product or Path.cwd()
+    file = file / PRODUCT_FILE if file.is_dir() else file
+    if settings.product is None and not file.is_file():
+        return None
+    try:
+        text: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"MAINSTAY_PRODUCT names {file}, which cannot be read ({error.strerror}): name a {PRODUCT_FILE}.",
+            param="MAINSTAY_PRODUCT",
+        ) from None
+    except ValueError as error:
+        raise InvalidConfiguration(f"{file} is not TOML: {error}.") from None
+    match text:
+        case {"product": {"module": str(module), **others}, **more} if module and not others and not more:
+            return ProductFile(module, file.resolve().parent)
+        case _:
+            raise InvalidConfiguration(
+                f'{file} must have a table [product] with module = "the.module", and nothing else.'
+            )
 
 
 def _variable(field: str) -> str:

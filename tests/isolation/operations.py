@@ -534,6 +534,11 @@ NAMELESS: dict[str, Call] = {
     "POST /v1/principals": ("/v1/principals", {"json": {"name": "somebody", "role": "customer"}}),
     "POST /v1/groups": ("/v1/groups", {"json": {"name": "a group"}}),
     "GET /v1/limits": ("/v1/limits", {}),
+    "GET /v1/schedules": ("/v1/schedules", {}),
+    # Named by the code, and so alike for all tenants.
+    "POST /v1/schedules/{name}/pause": ("/v1/schedules/retrieval.plan_merges/pause", {}),
+    "POST /v1/schedules/{name}/resume": ("/v1/schedules/retrieval.plan_merges/resume", {}),
+    "POST /v1/schedules/{name}/run": ("/v1/schedules/retrieval.plan_merges/run", {}),
     "GET /v1/models": ("/v1/models", {}),
     "GET /v1/models/{model}": ("/v1/models/assistant/default", {}),
     "POST /v1/embeddings": ("/v1/embeddings", {"json": {"model": "minilm-l6-v2-int8", "input": "A text."}}),
@@ -578,6 +583,9 @@ TEXT_ONLY = {
     ("POST /v1/principals", "name"),
     ("POST /v1/keys", "name"),
     ("POST /v1/groups", "name"),
+    ("POST /v1/schedules/{name}/pause", "name"),
+    ("POST /v1/schedules/{name}/resume", "name"),
+    ("POST /v1/schedules/{name}/run", "name"),
 }
 # Asked by name or by request, lists answer a stranger with an empty page, as they answer a name that nobody gave.
 EMPTY_FOR = {"name", "request_id", "principal_id", "parent"}
@@ -585,6 +593,7 @@ EMPTY_FOR = {"name", "request_id", "principal_id", "parent"}
 STAFF_ONLY = {
     "GET /v1/audit",
     "PUT /v1/limits/{subject_id}",
+    *(name for name in NAMELESS if name.startswith("POST /v1/schedules")),
     *(name for name in (*WAYS, *NAMELESS) if name.endswith("/audience")),
     *(name for name in (*WAYS, *NAMELESS) if name.split()[1].startswith(("/v1/principals", "/v1/keys", "/v1/groups"))),
 }

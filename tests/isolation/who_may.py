@@ -18,6 +18,8 @@ _RULES: Final[tuple[tuple[str, Permission], ...]] = (
     (r"\w+ /v1/(responses|answers|chat|models|embeddings)\b", "ask"),
     (r"GET /v1/(usage|limits)", "usage.read"),
     (r"GET /v1/audit", "audit.read"),
+    (r"GET /v1/schedules\b", "jobs.read"),
+    (r"POST /v1/schedules\b", "schedules.manage"),
     (r"\w+ /v1/(keys|limits)\b", "keys.manage"),
     (r"\w+ /v1/(principals|groups)\b", "members.manage"),
     (r"GET /v1/jobs\b", "jobs.read"),
@@ -41,6 +43,7 @@ HOLDERS: Final[Mapping[Permission, frozenset[str]]] = {
     "owners.manage": frozenset({"owner"}),
     "jobs.read": _ALL,
     "jobs.manage": _ALL - {"product"},
+    "schedules.manage": frozenset({"owner", "admin", "engineer"}),
 }
 
 

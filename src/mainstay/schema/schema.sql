@@ -572,6 +572,33 @@ CREATE TABLE mainstay.retired_chunks (
     CONSTRAINT retired_chunks_pkey PRIMARY KEY (tenant_id, generation_id, chunk_no)
 );
 
+CREATE TABLE mainstay.schedule_firings (
+    tenant_id uuid NOT NULL,
+    schedule_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    job_id uuid NOT NULL,
+    CONSTRAINT schedule_firings_pkey PRIMARY KEY (tenant_id, schedule_id, due_at)
+);
+
+CREATE TABLE mainstay.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    principal_id uuid NOT NULL,
+    cron text NOT NULL,
+    timezone text NOT NULL,
+    next_due_at timestamp with time zone NOT NULL,
+    last_due_at timestamp with time zone,
+    paused_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schedules_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT schedules_tenant_id_name_key UNIQUE (tenant_id, name),
+    CONSTRAINT schedules_cron_check CHECK (((length(cron) >= 9) AND (length(cron) <= 200))),
+    CONSTRAINT schedules_name_check CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT schedules_timezone_check CHECK (((length(timezone) >= 1) AND (length(timezone) <= 64)))
+);
+CREATE INDEX schedules_due ON mainstay.schedules USING btree (name, next_due_at) WHERE (paused_at IS NULL);
+
 CREATE TABLE mainstay.scope_keys (
     id text COLLATE "C" NOT NULL,
     inner_block bytea NOT NULL,
@@ -720,6 +747,14 @@ ALTER TABLE mainstay.request_caps ADD CONSTRAINT request_caps_tenant_id_fkey
 
 ALTER TABLE mainstay.restricted_documents ADD CONSTRAINT restricted_documents_tenant_id_document_id_fkey
     FOREIGN KEY (tenant_id, document_id) REFERENCES mainstay.documents(tenant_id, id);
+
+ALTER TABLE mainstay.schedule_firings ADD CONSTRAINT schedule_firings_tenant_id_schedule_id_fkey
+    FOREIGN KEY (tenant_id, schedule_id) REFERENCES mainstay.schedules(tenant_id, id);
+
+ALTER TABLE mainstay.schedules ADD CONSTRAINT schedules_tenant_id_fkey
+    FOREIGN KEY (tenant_id) REFERENCES mainstay.tenants(tenant_id);
+ALTER TABLE mainstay.schedules ADD CONSTRAINT schedules_tenant_id_principal_id_fkey
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES mainstay.principals(tenant_id, id);
 
 ALTER TABLE mainstay.shares ADD CONSTRAINT shares_tenant_id_document_id_fkey
     FOREIGN KEY (tenant_id, document_id) REFERENCES mainstay.documents(tenant_id, id);
@@ -904,6 +939,25 @@ END;
 ALTER ROUTINE keyhole.count_jobs() OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.count_jobs() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.count_jobs() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.due_schedules(names text[], count_max integer)
+ RETURNS TABLE(tenant_id uuid, schedule_id uuid, principal_id uuid)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT s.tenant_id,
+     s.id,
+     s.principal_id
+    FROM (mainstay.schedules s
+      JOIN mainstay.principals p ON (((p.tenant_id = s.tenant_id) AND (p.id = s.principal_id))))
+   WHERE ((s.name = ANY (due_schedules.names)) AND (s.next_due_at <= clock_timestamp()) AND (s.paused_at IS NULL) AND (p.disabled_at IS NULL))
+   ORDER BY (random())
+  LIMIT due_schedules.count_max;
+END;
+ALTER ROUTINE keyhole.due_schedules(text[],integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.due_schedules(text[],integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.due_schedules(text[],integer) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.find_key(prefix text, secret_sha256 bytea)
  RETURNS TABLE(tenant_id uuid, key_id uuid, principal_id uuid, role text, scopes text[])
@@ -1357,6 +1411,24 @@ END;
 ALTER ROUTINE keyhole.tenants_of_plan(text) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.tenants_of_plan(text) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.tenants_of_plan(text) TO CURRENT_USER;
+
+CREATE OR REPLACE FUNCTION keyhole.unscheduled_tenants(names text[], crons text[], timezones text[], count_max integer)
+ RETURNS TABLE(tenant_id uuid)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT t.tenant_id
+    FROM mainstay.tenants t
+   WHERE (EXISTS ( SELECT
+            FROM (UNNEST(unscheduled_tenants.names, unscheduled_tenants.crons, unscheduled_tenants.timezones) d(name, cron, timezone)
+              LEFT JOIN mainstay.schedules s ON (((s.tenant_id = t.tenant_id) AND (s.name = d.name))))
+           WHERE ((s.id IS NULL) OR (((s.cron <> d.cron) OR (s.timezone <> d.timezone)) AND (s.next_due_at > now())))))
+  LIMIT unscheduled_tenants.count_max;
+END;
+ALTER ROUTINE keyhole.unscheduled_tenants(text[],text[],text[],integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.unscheduled_tenants(text[],text[],text[],integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.unscheduled_tenants(text[],text[],text[],integer) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.wake_parents(tenant_ids uuid[], job_ids uuid[])
  RETURNS TABLE(tenant_id uuid, job_id uuid, queue text)
@@ -1856,6 +1928,24 @@ CREATE POLICY tenant ON mainstay.retired_chunks
   WHERE ((g.tenant_id = retired_chunks.tenant_id) AND (g.id = retired_chunks.generation_id))
  OFFSET 0)))));
 GRANT DELETE, INSERT, SELECT ON mainstay.retired_chunks TO mainstay_runtime;
+
+ALTER TABLE mainstay.schedule_firings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.schedule_firings FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON mainstay.schedule_firings
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT DELETE, INSERT, SELECT ON mainstay.schedule_firings TO mainstay_runtime;
+
+ALTER TABLE mainstay.schedules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.schedules FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.schedules FOR SELECT TO mainstay_keyhole
+    USING (true);
+CREATE POLICY tenant ON mainstay.schedules
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))));
+GRANT INSERT, SELECT ON mainstay.schedules TO mainstay_runtime;
+GRANT SELECT (tenant_id, id, name, principal_id, cron, timezone, next_due_at, paused_at) ON mainstay.schedules TO mainstay_keyhole;
+GRANT UPDATE (cron, timezone, next_due_at, last_due_at, paused_at) ON mainstay.schedules TO mainstay_runtime;
 
 ALTER TABLE mainstay.scope_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.scope_keys FOR SELECT TO mainstay_keyhole

@@ -23,6 +23,7 @@ Permission = Literal[
     "jobs.read",
     "jobs.manage",
     "owners.manage",
+    "schedules.manage",
 ]
 
 TABLE = "operations.toml"

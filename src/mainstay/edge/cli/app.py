@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, system, worker
+from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, schedules, system, worker
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.sdk import ApiError, Unreachable
@@ -49,6 +49,7 @@ app.add_typer(limits.limits, name="limits")
 app.add_typer(admin.operators, name="operators")
 app.add_typer(members.principals, name="principals")
 app.add_typer(members.groups, name="groups")
+app.add_typer(schedules.schedules, name="schedules")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from mainstay.bootstrap import open_server
+from mainstay.bootstrap import open_product, open_server
 from mainstay.config import load_settings
 from mainstay.edge.server.app import create_app, limits_of
 from mainstay.edge.server.serving import make_server
@@ -24,6 +24,8 @@ def main() -> int:
             print("DATABASE_URL is not set: start everything with `mainstay up`.", file=sys.stderr)
             return EXIT_UNSAFE
         asyncio.run(require_safe_role(url))
+        # Once more when the system opens; here so that a product that cannot be is one sentence.
+        open_product(settings)
     except MainstayError as error:
         print(error.message, file=sys.stderr)
         return EXIT_UNSAFE

@@ -16,6 +16,9 @@ class MergePayload:
 
 # The kind of job that merges segments of a store's lexical index, so that a query has few to look into.
 MERGE = JobKind("retrieval.merge", payload=MergePayload, queue="ingest", timeout_s=300, attempts_max=5)
+# The kind of job that looks for stores with segments to merge, each night: a merge is planned with each change of a
+# store, and one that failed, or was more than a job does, would else wait for the next change.
+PLAN_MERGES = JobKind("retrieval.plan_merges", queue="ingest", timeout_s=300, attempts_max=5, priority=2)
 
 
 @dataclass(frozen=True)

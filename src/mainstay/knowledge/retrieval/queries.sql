@@ -258,6 +258,10 @@ SELECT s.chunk_no_first, s.chunk_no_last, s.chunk_count,
  WHERE s.tenant_id = :tenant_id AND s.generation_id = :generation_id
  ORDER BY s.chunk_no_first
 
+-- name: list_indexed_stores
+-- The stores that have a live index.
+SELECT store_id FROM mainstay.index_generations WHERE tenant_id = :tenant_id AND live ORDER BY store_id
+
 -- name: try_lock_merge
 -- One merge of a generation at a time; the lock ends with the transaction.
 SELECT pg_try_advisory_xact_lock(hashtextextended('mainstay.merge ' || :generation_id::text, 0))

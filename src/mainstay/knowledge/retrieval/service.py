@@ -122,6 +122,18 @@ async def retire_version(tx: WriteTx, store_id: UUID, version_id: UUID) -> int:
     return retired.chunk_count
 
 
+async def plan_merge(tx: WriteTx, store_id: UUID) -> None:
+    """Add a job that merges segments of a store where that is due and none waits or runs for it."""
+    generation = await store.find_generation(tx, store_id)
+    if generation is not None:
+        await _plan_merge(tx, store_id, generation)
+
+
+async def indexed_stores(tx: ReadTx) -> Sequence[UUID]:
+    """Return the stores of the tenant that have an index."""
+    return await store.list_indexed_stores(tx)
+
+
 async def merge_segments(tx: WriteTx, store_id: UUID) -> bool:
     """Do one merge of a store's lexical index where one is due; return whether another may be.
 

@@ -225,6 +225,11 @@ async def list_segments(tx: ReadTx, generation_id: UUID) -> Sequence[Segment]:
     ]
 
 
+async def list_indexed_stores(tx: ReadTx) -> Sequence[UUID]:
+    """Return the stores that have a live index."""
+    return [row["store_id"] for row in await tx.fetch(_QUERIES["list_indexed_stores"])]
+
+
 async def try_lock_merge(tx: WriteTx, generation_id: UUID) -> bool:
     """Return whether this transaction, until it ends, is the only one that merges the generation."""
     return bool(await tx.fetch_value(_QUERIES["try_lock_merge"], generation_id=str(generation_id)))

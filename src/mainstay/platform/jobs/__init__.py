@@ -11,6 +11,7 @@ from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
+from mainstay.platform.jobs.schedules import CatchUp, Schedule
 from mainstay.platform.jobs.store import enqueue
 from mainstay.platform.jobs.wakeups import PostgresWakeups, Wakeups
 from mainstay.platform.jobs.worker import Worker
@@ -18,6 +19,7 @@ from mainstay.platform.jobs.worker import Worker
 __all__ = [
     "REDRIVES_MAX",
     "Cancelled",
+    "CatchUp",
     "Child",
     "Children",
     "DeadJob",
@@ -33,6 +35,7 @@ __all__ = [
     "PostgresWakeups",
     "Reject",
     "Retry",
+    "Schedule",
     "Wakeups",
     "Worker",
     "WorkerLimits",

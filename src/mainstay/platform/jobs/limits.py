@@ -8,6 +8,10 @@ NAME_CHARS_MAX = 64
 # Python with our packages takes about as much before a handler has done anything.
 MEMORY_MB_MIN = 64
 UNIQUE_KEY_CHARS_MAX = 200
+CRON_CHARS_MAX = 200
+# A due time that is older was missed; restarts and deployments are quicker.
+ON_TIME_S = 300.0
+CATCH_UP_MAX = 100
 ERROR_CODE_CHARS_MAX = 64
 ERROR_CHARS_MAX = 2_000
 # How far ahead a job may be put off, by its enqueuer or by a provider's Retry-After.

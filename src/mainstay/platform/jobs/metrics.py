@@ -15,6 +15,9 @@ RESCUED = Counter("mainstay_jobs_rescued", "Jobs taken from workers that let the
 BURIED = Counter("mainstay_jobs_buried", "Burials of failed and cancelled jobs, by outcome.", ["kind", "outcome"])
 PRUNED = Counter("mainstay_jobs_pruned", "Jobs deleted because they finished long ago.")
 DUTIES = Counter("mainstay_duties_runs", "Runs of periodic duties, by outcome.", ["duty", "outcome"])
+SCHEDULES = Counter(
+    "mainstay_schedules_due", "Due times of schedules that this worker took up, by outcome.", ["outcome"]
+)
 # Of all tenants and workers, so every worker reports the same figures: take the maximum, not the sum.
 DEPTH = Gauge("mainstay_jobs_unfinished", "Unfinished jobs in the database, by queue and state.", ["queue", "state"])
 DEAD = Gauge("mainstay_jobs_dead", "Dead letters in the database, by queue.", ["queue"])

@@ -43,6 +43,15 @@ from mainstay.platform.postgres import Scope
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
 
 
+def check_name(what: str, label: str, name: str) -> None:
+    """Raise ValueError unless `name` is one that jobs, queues and schedules may have."""
+    if not _NAME.fullmatch(name) or len(name) > NAME_CHARS_MAX:
+        raise ValueError(
+            f"{what}: {label} '{name[:80]}' must be 1 to {NAME_CHARS_MAX} of the letters a-z, digits, '_', '.',"
+            " beginning with a letter"
+        )
+
+
 @dataclass(frozen=True)
 class JobKind(Generic[PayloadT]):
     """What is declared of a kind of job; names are unique in the system, for example `documents.ingest`.
@@ -67,11 +76,8 @@ class JobKind(Generic[PayloadT]):
     payloads: PayloadType[PayloadT] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for label, value in (("name", self.name), ("queue", self.queue)):
-            if not _NAME.fullmatch(value) or len(value) > NAME_CHARS_MAX:
-                raise ValueError(
-                    f"JobKind: {label} '{value}' must be 1 to {NAME_CHARS_MAX} of the letters a-z, digits, '_', '.'"
-                )
+        check_name("JobKind", "name", self.name)
+        check_name("JobKind", "queue", self.queue)
         if not 1 <= self.attempts_max <= ATTEMPTS_MAX:
             raise ValueError(
                 f"JobKind '{self.name}': attempts_max must be 1 to {ATTEMPTS_MAX}, not {self.attempts_max}"

@@ -15,7 +15,7 @@ from mainstay.platform.jobs.errors import Cancelled
 from mainstay.platform.jobs.limits import PROGRESS_EVERY_S, PROGRESS_MAX, RESULT_BYTES_MAX
 from mainstay.platform.jobs.models import ClaimedJob, JobKind
 from mainstay.platform.jobs.payloads import PayloadT
-from mainstay.platform.postgres import Database, Scope, WriteTx
+from mainstay.platform.postgres import Database, ReadTx, Scope, WriteTx
 
 
 class JobRun(Generic[PayloadT]):
@@ -103,6 +103,12 @@ class JobRun(Generic[PayloadT]):
             yield tx
             await family_store.wait(tx, self._lease)
         self.committed = self.waits = True
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[ReadTx]:
+        """Open a transaction that only reads, for whom the job runs."""
+        async with self._database.read(self.scope) as tx:
+            yield tx
 
     @asynccontextmanager
     async def checkpoint(self, *, unaudited: str | None = None) -> AsyncGenerator[WriteTx]:
