@@ -2,9 +2,9 @@
 
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
-from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
+from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry, Throttled
 from mainstay.platform.jobs.limits import WorkerLimits
-from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.models import DeadJob, JobKind, Queue
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.jobs.store import enqueue
@@ -20,8 +20,10 @@ __all__ = [
     "JobRun",
     "LeaseLost",
     "PostgresWakeups",
+    "Queue",
     "Reject",
     "Retry",
+    "Throttled",
     "Wakeups",
     "Worker",
     "WorkerLimits",

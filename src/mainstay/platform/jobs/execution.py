@@ -10,12 +10,14 @@ from structlog.contextvars import bound_contextvars
 
 from mainstay.kernel.errors import Unavailable
 from mainstay.platform.jobs import metrics, store
+from mainstay.platform.jobs.acknowledgements import Acknowledgements
 from mainstay.platform.jobs.burial import try_to_bury
 from mainstay.platform.jobs.errors import (
     GiveUp,
     HandBack,
     LeaseLost,
     LeaveAlone,
+    PutOff,
     Returned,
     TryAgain,
     Verdict,
@@ -35,8 +37,16 @@ Interruption = Literal["lease_lost", "stopping"]
 class Execution:
     """Runs a claimed job. `run` never raises but for cancellation; `interrupt` ends the handler early."""
 
-    def __init__(self, database: Database, registry: JobRegistry, limits: WorkerLimits, job: ClaimedJob) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: JobRegistry,
+        limits: WorkerLimits,
+        job: ClaimedJob,
+        acknowledgements: Acknowledgements,
+    ) -> None:
         self._database = database
+        self._acknowledgements = acknowledgements
         self._registry = registry
         self._limits = limits
         self._handler = registry[job.kind]
@@ -100,7 +110,7 @@ class Execution:
             case _:
                 return await self._write_persistently(verdict)
 
-    async def _write_persistently(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
+    async def _write_persistently(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         try:
             async for attempt in stamina.retry_context(
                 on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
@@ -114,7 +124,7 @@ class Execution:
             log.exception("job.unrecorded")
         return "unrecorded"
 
-    async def _write(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
+    async def _write(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         lease, scope = self.job.lease, self.job.lease.scope
         match verdict:
             case HandBack():
@@ -122,9 +132,13 @@ class Execution:
                     await store.hand_back(tx, [lease], [self._handler.kind.queue])
                 return "handed_back"
             case Returned():
-                async with self._database.write(scope) as tx:
-                    await store.finish(tx, lease)
+                await self._acknowledgements.finish(lease)
                 return "succeeded"
+            case PutOff():
+                async with self._database.keyhole() as tx:
+                    paused_s = await store.put_off(tx, lease, self._handler.kind.queue, verdict.pause_s)
+                log.warning("queue.paused", queue=self._handler.kind.queue, seconds=round(paused_s, 3))
+                return "throttled"
             case TryAgain():
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
@@ -158,6 +172,6 @@ def _verdict(handler: asyncio.Future[None], run: JobRun) -> Verdict:
 
 
 def _details(verdict: Verdict) -> dict[str, str]:
-    if isinstance(verdict, TryAgain | GiveUp):
+    if isinstance(verdict, TryAgain | PutOff | GiveUp):
         return {"error_code": verdict.code, "error": verdict.reason}
     return {}

@@ -12,6 +12,23 @@ ERROR_CHARS_MAX = 2_000
 DELAY_S_MAX = 30 * 86_400.0
 RESCUES_MAX = 1_000
 BURIALS_MAX = 100
+QUEUE_RULE_MAX = 1_000_000
+# A job of priority p waits for those of a higher one that became due at most so many seconds, p times, after it.
+AGING_S = 60.0
+# How long a queue stands still when its provider refuses without saying for how long, and at most at one time: what a
+# provider asks for beyond that, it is asked again.
+PAUSE_S_MIN = 0.5
+PAUSE_S = 5.0
+PAUSE_S_MAX = 900.0
+# How many ends of jobs one statement writes down.
+FINISHES_MAX = 500
+# How long a claim may look for whose turn it is, until the next ones look only where they have not read yet; then a
+# tenth of the time at most is spent on looks at everything, and there is one every two seconds.
+LOOK_S_MAX = 0.01
+LOOKS_SHARE_MAX = 0.1
+LOOKS_APART_S_MAX = 2.0
+# How many lines (a tenant's jobs of one priority in one queue) a worker remembers its place in.
+LINES_MAX = 1_000
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@
    ──►│ queued │                                │ running │ ─────────────────► │ succeeded │
       └────────┘ ◄───────────────────────────── └─────────┘                    └───────────┘
                  handed back (attempt - 1)           │
-                 retry: backoff with full jitter     │ rejected, or no attempt left
-                 rescue: the lease ran out           │ (by its worker, or by a rescue)
+                 throttled (attempt - 1)             │ rejected, or no attempt left
+                 retry: backoff with full jitter     │ (by its worker, or by a rescue)
+                 rescue: the lease ran out           │
                                                      ▼
                                                 ┌────────┐   burial: `on_dead`   ┌──────┐
                                                 │ failed │ ────────────────────► │ dead │
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX, QUEUE_RULE_MAX
 from mainstay.platform.postgres import Scope
 
 Payload = Mapping[str, Any]
@@ -68,6 +69,28 @@ class JobKind:
     def delay_after(self, attempt: int) -> float:
         """Return how many seconds to wait after failed attempt number `attempt` (Brooker, Builders' Library)."""
         return random.uniform(0, min(self.backoff_s_max, self.backoff_s * 2 ** (attempt - 1)))  # noqa: S311
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The rules of a queue, held over all workers together; None is no rule, and a queue without any needs no Queue.
+
+    At no time are more than `concurrency_max` of its jobs claimed, or `concurrency_per_tenant_max` of one tenant, and
+    in no minute do more than `starts_per_minute_max` start. Every worker of the queue must be given the same rules.
+    """
+
+    name: str
+    concurrency_max: int | None = None
+    concurrency_per_tenant_max: int | None = None
+    starts_per_minute_max: int | None = None
+
+    def __post_init__(self) -> None:
+        rules = (self.concurrency_max, self.concurrency_per_tenant_max, self.starts_per_minute_max)
+        given = [rule for rule in rules if rule is not None]
+        if not given:
+            raise ValueError(f"Queue '{self.name}' has no rule: give it one, or leave it out")
+        if any(not 1 <= rule <= QUEUE_RULE_MAX for rule in given):
+            raise ValueError(f"Queue '{self.name}': a rule is a number from 1 to {QUEUE_RULE_MAX}, not {min(given)}")
 
 
 @dataclass(frozen=True)
