@@ -5,8 +5,8 @@ nobody, and a thousand short ones share a commit.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextvars import Context
-from uuid import UUID
 
 from mainstay.platform.jobs import store
 from mainstay.platform.jobs.errors import lease_lost
@@ -20,31 +20,45 @@ class Acknowledgements:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # What the batch that nobody writes yet is to hold, and the task that writes it when its turn has come.
-        self._gathered: list[Lease] = []
-        self._batch: asyncio.Task[frozenset[UUID]] | None = None
+        self._waiting: list[tuple[Lease, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def finish(self, lease: Lease) -> None:
         """Mark a job as succeeded and return once that is durable.
 
-        Raises LeaseLost if the job is another worker's by now, and Unavailable if nothing could be written: then it may
-        be tried again, and what was written after all is not written twice.
+        Raises LeaseLost if the job is another worker's by now, and what keeps the database from writing: then it may be
+        tried again, and what was written after all is not written twice.
         """
-        if self._batch is None or self._batch.done() or not 0 < len(self._gathered) < FINISHES_MAX:
-            self._gathered = []
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((lease, written))
+        if self._writing is None:
             # Outside the caller's context: what is logged there belongs to one job, and this is about many.
-            self._batch = asyncio.create_task(
-                self._write(self._gathered, self._batch), name="jobs.finish", context=Context()
-            )
-        self._gathered.append(lease)
-        # A job that is given up must not take the others' batch with it.
-        if lease.job_id not in await asyncio.shield(self._batch):
-            raise lease_lost(lease)
+            self._writing = asyncio.create_task(self._write_all(), name="jobs.finish", context=Context())
+        await written
 
-    async def _write(self, leases: list[Lease], before: asyncio.Task[frozenset[UUID]] | None) -> frozenset[UUID]:
-        if before is not None:
-            await asyncio.wait((before,))
-        async with self._database.keyhole_statements() as tx:
-            closed = leases[:]
-            leases.clear()
-            return await store.finish_many(tx, closed)
+    async def _write_all(self) -> None:
+        # Whoever ends in the same turn of the loop is in the same batch.
+        await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:FINISHES_MAX], self._waiting[FINISHES_MAX:]
+                await self._write(batch)
+        finally:
+            self._writing = None
+
+    async def _write(self, batch: Sequence[tuple[Lease, asyncio.Future[None]]]) -> None:
+        try:
+            async with self._database.keyhole_statements() as tx:
+                finished = await store.finish_many(tx, [lease for lease, _ in batch])
+        except Exception as error:  # noqa: BLE001 (each waiter raises it)
+            for _, written in batch:
+                if not written.done():
+                    written.set_exception(error)
+            return
+        for lease, written in batch:
+            if written.done():
+                continue
+            if lease.job_id in finished:
+                written.set_result(None)
+            else:
+                written.set_exception(lease_lost(lease))

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import stamina
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from mainstay.kernel.errors import Unavailable
 from mainstay.platform.jobs import metrics, store
@@ -44,48 +45,60 @@ class Execution:
         limits: WorkerLimits,
         job: ClaimedJob,
         acknowledgements: Acknowledgements,
+        *,
+        on_handled: Callable[[], None],
     ) -> None:
         self._database = database
-        self._acknowledgements = acknowledgements
         self._registry = registry
         self._limits = limits
+        self._acknowledgements = acknowledgements
         self._handler = registry[job.kind]
-        self._interruption: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
+        self._on_handled = on_handled
+        # What the run waits for: the end of the handler, an interruption, or the timeout.
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._interruption: Interruption | None = None
         self.job = job
 
     def interrupt(self, why: Interruption) -> None:
         """Cancel the handler because the lease is lost or the worker stops; only the first reason counts."""
-        if not self._interruption.done():
-            self._interruption.set_result(why)
+        if not self._over.done():
+            self._interruption = why
+            self._over.set_result(None)
 
     async def run(self) -> None:
-        """Run the handler, write down how it ended, count and log it."""
+        """Run the handler, write down how it ended, count and log it; to be the whole of a task."""
         job, started = self.job, time.perf_counter()
-        with bound_contextvars(
+        bind_contextvars(
             job_id=str(job.lease.job_id),
             tenant_id=str(job.lease.tenant_id),
             request_id=job.request_id,
             job_kind=job.kind,
             attempt=job.attempt,
-        ):
+        )
+        try:
             verdict = await self._attempt(JobRun(self._database, job))
-            outcome = await self._record(verdict)
-            seconds = time.perf_counter() - started
-            metrics.RUNS.labels(job.kind, outcome).inc()
-            metrics.SECONDS.labels(job.kind).observe(seconds)
-            log.info("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
+        finally:
+            self._on_handled()
+        outcome = await self._record(verdict)
+        seconds = time.perf_counter() - started
+        metrics.RUNS.labels(job.kind, outcome).inc()
+        metrics.SECONDS.labels(job.kind).observe(seconds)
+        # The table and the metrics tell of those that succeed; a line for each would cost more than a short job.
+        note = log.debug if outcome == "succeeded" else log.info
+        note("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
 
     async def _attempt(self, run: JobRun) -> Verdict:
         handler = asyncio.ensure_future(self._handler.run(run))
+        handler.add_done_callback(lambda _: self._end())
+        timer = asyncio.get_running_loop().call_later(self._handler.kind.timeout_s, self._end)
         try:
-            await asyncio.wait(
-                (handler, self._interruption), timeout=self._handler.kind.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            await self._over
             if handler.done():
                 return _verdict(handler, run)
             handler.cancel()
             await asyncio.wait((handler,), timeout=self._limits.cancel_grace_s)
         finally:
+            timer.cancel()
             handler.cancel()
         if not handler.done():
             # The handler keeps its task, but not the lease: the job is rescued when that ends.
@@ -95,10 +108,14 @@ class Execution:
             return Returned(committed=run.committed)
         return self._verdict_on_interruption()
 
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
     def _verdict_on_interruption(self) -> Verdict:
-        if not self._interruption.done():
+        if self._interruption is None:
             return TryAgain("timeout", f"The attempt was cancelled after {self._handler.kind.timeout_s:g} s.")
-        return HandBack() if self._interruption.result() == "stopping" else LeaveAlone()
+        return HandBack() if self._interruption == "stopping" else LeaveAlone()
 
     async def _record(self, verdict: Verdict) -> str:
         """Write the verdict down, for as long as it takes the database to come back, and return it as a label."""
@@ -112,17 +129,24 @@ class Execution:
 
     async def _write_persistently(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         try:
-            async for attempt in stamina.retry_context(
-                on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
-            ):
-                with attempt:
-                    return await self._write(verdict)
+            try:
+                return await self._write(verdict)
+            except Unavailable:
+                return await self._write_again(verdict)
         except LeaseLost:
             return "lease_lost"
         except Exception:
             # The lease is not renewed from here on, so the job is rescued: nothing is lost but time.
             log.exception("job.unrecorded")
         return "unrecorded"
+
+    async def _write_again(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
+        async for attempt in stamina.retry_context(
+            on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
+        ):
+            with attempt:
+                return await self._write(verdict)
+        raise AssertionError("a retry without a number of attempts ends with a result or an error")
 
     async def _write(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         lease, scope = self.job.lease, self.job.lease.scope

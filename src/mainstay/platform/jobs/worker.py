@@ -54,6 +54,8 @@ class Worker:
         self._on_beat = on_beat
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Execution] = {}
+        # How many of them have a slot: their handler has not ended yet.
+        self._handling = 0
         self._acknowledgements = Acknowledgements(database)
         self._lines = Lines()
         self.name = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -97,9 +99,8 @@ class Worker:
         while not stop.is_set():
             # Before the claim and not after it: what is queued meanwhile must not be slept over.
             self._woken.clear()
-            free = self._limits.concurrency - len(self._running)
             try:
-                jobs = await self._claim(free) if free else ()
+                jobs = await self._claim(free) if (free := self._free_slots()) else ()
             except Exception as error:  # noqa: BLE001 (logged; a worker outlives whatever a claim meets)
                 failures += 1
                 _log_claim_failure(error, failures)
@@ -126,16 +127,31 @@ class Worker:
             )
         return await store.load(self._database, leases) if leases else ()
 
+    def _free_slots(self) -> int:
+        """Return how many jobs may be claimed; one whose end is still being written down keeps no other waiting.
+
+        As many as there are slots may be in that state, so that a database that does not answer ends the claims, too.
+        """
+        slots = self._limits.concurrency
+        return min(slots - self._handling, 2 * slots - len(self._running))
+
     def _start(self, job: ClaimedJob) -> None:
-        execution = Execution(self._database, self._registry, self._limits, job, self._acknowledgements)
+        execution = Execution(
+            self._database, self._registry, self._limits, job, self._acknowledgements, on_handled=self._handled
+        )
         task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
         self._running[task] = execution
-        metrics.SLOTS_TAKEN.set(len(self._running))
+        self._handling += 1
+        metrics.SLOTS_TAKEN.set(self._handling)
         task.add_done_callback(self._ended)
+
+    def _handled(self) -> None:
+        self._handling -= 1
+        metrics.SLOTS_TAKEN.set(self._handling)
+        self._woken.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        metrics.SLOTS_TAKEN.set(len(self._running))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job.execution_broke", exc_info=error)
