@@ -170,7 +170,7 @@ async def set_priority(lab: Lab, priority: int, waited_s: float, kind: str = "no
 async def test_high_priority_goes_first_and_a_low_one_waits_bounded(lab: Lab) -> None:
     kinds = ["high", "low"]
     for name, priority, waited_s in (("high", 0, 10), ("low", 2, 2 * AGING_S)):
-        await enqueue_many(lab.database, lab.tenant.admin, lab.kind(name), 3)
+        await enqueue_many(lab.database, lab.tenant.admin, lab.kind(name, priority=priority), 3)
         await set_priority(lab, priority, waited_s, name)
 
     async def next_kind() -> str:

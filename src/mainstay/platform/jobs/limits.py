@@ -13,6 +13,7 @@ DELAY_S_MAX = 30 * 86_400.0
 RESCUES_MAX = 1_000
 BURIALS_MAX = 100
 QUEUE_RULE_MAX = 1_000_000
+PRIORITY_MAX = 2
 # A job of priority p waits for those of a higher one that became due at most so many seconds, p times, after it.
 AGING_S = 60.0
 # How long a queue stands still when its provider refuses without saying for how long, and at most at one time: what a

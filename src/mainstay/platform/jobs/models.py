@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX, QUEUE_RULE_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX, PRIORITY_MAX, QUEUE_RULE_MAX
 from mainstay.platform.postgres import Scope
 
 Payload = Mapping[str, Any]
@@ -43,7 +43,8 @@ class JobKind:
     """What is declared of a kind of job; names are unique in the system, for example `documents.ingest`.
 
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
-    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt.
+    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt. Of a tenant's jobs in a queue those of `priority`
+    0 go before those of 1, and these before those of 2, which wait two minutes at most for what became due after them.
     """
 
     name: str
@@ -52,6 +53,7 @@ class JobKind:
     attempts_max: int = 5
     backoff_s: float = 2.0
     backoff_s_max: float = 300.0
+    priority: int = 1
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("queue", self.queue)):
@@ -63,6 +65,8 @@ class JobKind:
             raise ValueError(
                 f"JobKind '{self.name}': attempts_max must be 1 to {ATTEMPTS_MAX}, not {self.attempts_max}"
             )
+        if not 0 <= self.priority <= PRIORITY_MAX:
+            raise ValueError(f"JobKind '{self.name}': priority must be 0 to {PRIORITY_MAX}, not {self.priority}")
         if self.timeout_s <= 0 or self.backoff_s < 0 or self.backoff_s_max < self.backoff_s:
             raise ValueError(f"JobKind '{self.name}': timeout_s must be above 0, and backoff_s at most backoff_s_max")
 

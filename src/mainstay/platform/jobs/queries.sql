@@ -5,9 +5,9 @@
 -- each; a worker that has just taken the last of those finds this job when it looks again.
 WITH job AS (
     INSERT INTO mainstay.jobs (tenant_id, id, principal_id, request_id, queue, kind, payload, unique_key, attempts_max,
-                               run_at)
+                               priority, run_at)
     VALUES (:tenant_id, :id, :principal_id, :request_id, :queue, :kind, :payload, :unique_key, :attempts_max,
-            now() + make_interval(secs => :delay_s))
+            :priority, now() + make_interval(secs => :delay_s))
     ON CONFLICT (tenant_id, kind, unique_key) WHERE unique_key IS NOT NULL AND state IN ('queued', 'running', 'waiting')
     DO UPDATE SET unique_key = excluded.unique_key
     RETURNING id

@@ -61,6 +61,7 @@ async def enqueue(
         payload=payload,
         unique_key=unique_key,
         attempts_max=kind.attempts_max,
+        priority=kind.priority,
         delay_s=float(delay_s),
         channel=CHANNEL,
     )
