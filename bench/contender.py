@@ -49,6 +49,11 @@ class Contender:
                 [python, "-m", module], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             )
 
+    @property
+    def pid(self) -> int:
+        """The process that is measured, with its children."""
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 
@@ -65,7 +70,7 @@ class Contender:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def do(self, action: str, **arguments: object) -> dict[str, Any]:
+    def do(self, action: str, **arguments: object) -> Any:
         """Return what the action answers; raises ContenderFailed."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None

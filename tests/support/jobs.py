@@ -150,6 +150,13 @@ async def enqueue_one(database: Database, scope: Scope, job_kind: JobKind, paylo
         return await enqueue(tx, job_kind, payload or {}, request_id="test", **given)
 
 
+async def enqueue_many(database: Database, scope: Scope, job_kind: JobKind, jobs: int) -> None:
+    """Enqueue jobs of one kind in one transaction, and let every one be due by the end of it."""
+    async with database.write(scope) as tx:
+        for _ in range(jobs):
+            await enqueue(tx, job_kind, {}, request_id="test")
+
+
 def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Awaitable[str]]) -> list[JobHandler]:
     """Return what a worker in a process of its own can do; it says lines to the test and hears lines from it."""
 

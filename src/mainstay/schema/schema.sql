@@ -423,10 +423,10 @@ CREATE TABLE mainstay.jobs (
 ) WITH (autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
 CREATE INDEX jobs_children ON mainstay.jobs USING btree (tenant_id, parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'failed'::text])));
 CREATE INDEX jobs_dead ON mainstay.jobs USING btree (tenant_id, queue, kind) WHERE (state = 'dead'::text);
+CREATE INDEX jobs_due ON mainstay.jobs USING btree (queue, tenant_id, priority, run_at, id) WHERE (state = 'queued'::text);
 CREATE INDEX jobs_failed ON mainstay.jobs USING btree (run_at) WHERE (state = 'failed'::text);
 CREATE INDEX jobs_family ON mainstay.jobs USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX jobs_finished ON mainstay.jobs USING btree (tenant_id, finished_at) WHERE (finished_at IS NOT NULL);
-CREATE INDEX jobs_queued ON mainstay.jobs USING btree (queue, tenant_id, run_at, id) WHERE (state = 'queued'::text);
 CREATE INDEX jobs_running ON mainstay.jobs USING btree (queue, tenant_id) WHERE (state = 'running'::text);
 CREATE INDEX jobs_untold ON mainstay.jobs USING btree (run_at) WHERE untold;
 CREATE INDEX jobs_waiting ON mainstay.jobs USING btree (tenant_id, id) WHERE (state = 'waiting'::text);
@@ -532,6 +532,17 @@ CREATE TABLE mainstay.principals (
     CONSTRAINT principals_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT principals_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'reviewer'::text, 'engineer'::text, 'product'::text, 'customer'::text, 'service'::text])))
 );
+
+CREATE TABLE mainstay.queue_states (
+    queue text COLLATE "C" NOT NULL,
+    paused_until timestamp with time zone,
+    starts_left double precision,
+    reckoned_at timestamp with time zone,
+    CONSTRAINT queue_states_pkey PRIMARY KEY (queue),
+    CONSTRAINT queue_states_check CHECK (((starts_left IS NULL) = (reckoned_at IS NULL))),
+    CONSTRAINT queue_states_queue_check CHECK (((length(queue) >= 1) AND (length(queue) <= 64))),
+    CONSTRAINT queue_states_starts_left_check CHECK ((starts_left >= (0)::double precision))
+) WITH (fillfactor=50, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000);
 
 CREATE TABLE mainstay.request_caps (
     tenant_id uuid NOT NULL,
@@ -790,70 +801,212 @@ ALTER ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) OWNER TO mains
 REVOKE ALL ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.add_operator(uuid,text,text,bytea,interval) TO CURRENT_USER;
 
-CREATE OR REPLACE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max integer, lease interval)
- RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid, fence bigint)
+CREATE OR REPLACE FUNCTION keyhole.claim_jobs(queues text[], kinds text[], worker text, count_max integer, lease interval, aging interval, ruled_queues text[], running_maxes integer[], tenant_maxes integer[], starts_maxes integer[], anew boolean, line_queues text[], line_tenants uuid[], line_priorities integer[], line_run_ats_us bigint[], line_jobs uuid[])
+ RETURNS TABLE(tenant_id uuid, principal_id uuid, job_id uuid, fence bigint, queue text, priority integer, run_at_us bigint, looked_us bigint)
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- WITH RECURSIVE waiting AS (
+ SELECT set_config('plan_cache_mode'::text, 'force_generic_plan'::text, true) AS set_config;
+ INSERT INTO mainstay.queue_states (queue)  SELECT r.queue
+            FROM unnest(claim_jobs.ruled_queues) r(queue)
+           WHERE (NOT (EXISTS ( SELECT
+                    FROM mainstay.queue_states s
+                   WHERE (s.queue = r.queue))))
+           ORDER BY r.queue ON CONFLICT DO NOTHING;
+ SELECT s.queue
+    FROM mainstay.queue_states s
+   WHERE (s.queue = ANY (claim_jobs.ruled_queues))
+   ORDER BY s.queue
+  FOR UPDATE OF s;
+ SELECT set_config('mainstay.claim_began'::text, (EXTRACT(epoch FROM clock_timestamp()))::text, true) AS set_config;
+ WITH RECURSIVE open AS MATERIALIZED (
           SELECT q.queue,
-             ( SELECT j_1.tenant_id
-                    FROM mainstay.jobs j_1
-                   WHERE ((j_1.queue = q.queue) AND (j_1.state = 'queued'::text) AND (j_1.run_at <= now()) AND (j_1.kind = ANY (claim_jobs.kinds)))
-                   ORDER BY j_1.tenant_id
-                  LIMIT 1) AS tenant_id
-            FROM unnest(claim_jobs.queues) q(queue)
+             r.running_max,
+             r.tenant_max,
+             r.starts_max,
+             b.starts_left,
+             b.reckoned_at
+            FROM ((((unnest(claim_jobs.queues) q(queue)
+              LEFT JOIN UNNEST(claim_jobs.ruled_queues, claim_jobs.running_maxes, claim_jobs.tenant_maxes, claim_jobs.starts_maxes) r(queue, running_max, tenant_max, starts_max) ON ((r.queue = q.queue)))
+              LEFT JOIN mainstay.queue_states s ON ((s.queue = q.queue)))
+              CROSS JOIN LATERAL ( SELECT ((1)::numeric + ((r.starts_max)::numeric / 30.0)) AS size,
+                     GREATEST(s.reckoned_at, clock_timestamp()) AS reckoned_at) c_1)
+              CROSS JOIN LATERAL ( SELECT LEAST((c_1.size)::double precision, COALESCE((s.starts_left + (((EXTRACT(epoch FROM (c_1.reckoned_at - s.reckoned_at)) * (((r.starts_max + 1))::numeric - c_1.size)) / (60)::numeric))::double precision), (c_1.size)::double precision)) AS starts_left,
+                     c_1.reckoned_at) b)
+           WHERE (((s.paused_until IS NULL) OR (s.paused_until <= clock_timestamp())) AND ((r.starts_max IS NULL) OR (b.starts_left >= (1)::double precision)))
+         ), found AS (
+          SELECT o.queue,
+             n.tenant_id,
+             n.priority,
+             n.run_at,
+             n.id
+            FROM (open o
+              CROSS JOIN LATERAL ( SELECT j.tenant_id,
+                     j.priority,
+                     j.run_at,
+                     j.id
+                    FROM mainstay.jobs j
+                   WHERE ((j.queue = o.queue) AND (j.state = 'queued'::text))
+                   ORDER BY j.tenant_id, j.priority, j.run_at, j.id
+                  LIMIT 1) n)
+           WHERE claim_jobs.anew
          UNION ALL
-          SELECT w.queue,
-             ( SELECT j_1.tenant_id
-                    FROM mainstay.jobs j_1
-                   WHERE ((j_1.queue = w.queue) AND (j_1.state = 'queued'::text) AND (j_1.tenant_id > w.tenant_id) AND (j_1.run_at <= now()) AND (j_1.kind = ANY (claim_jobs.kinds)))
-                   ORDER BY j_1.tenant_id
-                  LIMIT 1) AS tenant_id
-            FROM waiting w
-           WHERE (w.tenant_id IS NOT NULL)
-         ), running AS (
-          SELECT j_1.queue,
-             j_1.tenant_id,
-             count(*) AS jobs
-            FROM mainstay.jobs j_1
-           WHERE ((j_1.state = 'running'::text) AND (j_1.queue = ANY (claim_jobs.queues)))
-           GROUP BY j_1.queue, j_1.tenant_id
+          SELECT f.queue,
+             n.tenant_id,
+             n.priority,
+             n.run_at,
+             n.id
+            FROM (found f
+              CROSS JOIN LATERAL ( SELECT j.tenant_id,
+                     j.priority,
+                     j.run_at,
+                     j.id
+                    FROM mainstay.jobs j
+                   WHERE ((j.queue = f.queue) AND (j.state = 'queued'::text) AND (ROW(j.tenant_id, j.priority) > ROW(f.tenant_id, f.priority)))
+                   ORDER BY j.tenant_id, j.priority, j.run_at, j.id
+                  LIMIT 1) n)
+         ), lines AS (
+          SELECT f.queue,
+             f.tenant_id,
+             f.priority,
+             f.run_at,
+             f.id
+            FROM found f
+         UNION ALL
+          SELECT l.queue,
+             l.tenant_id,
+             (l.priority)::smallint AS priority,
+             ('1970-01-01 00:00:00+00'::timestamp with time zone + ((l.run_at_us)::double precision * '00:00:00.000001'::interval)),
+             l.id
+            FROM UNNEST(claim_jobs.line_queues, claim_jobs.line_tenants, claim_jobs.line_priorities, claim_jobs.line_run_ats_us, claim_jobs.line_jobs) l(queue, tenant_id, priority, run_at_us, id)
+           WHERE (NOT claim_jobs.anew)
+         ), heads AS (
+          SELECT DISTINCT ON (l.queue, l.tenant_id) l.queue,
+             l.tenant_id,
+             l.priority,
+             h.run_at,
+             h.id
+            FROM (lines l
+              CROSS JOIN LATERAL ( SELECT j.run_at,
+                     j.id
+                    FROM mainstay.jobs j
+                   WHERE ((j.queue = l.queue) AND (j.tenant_id = l.tenant_id) AND (j.priority = l.priority) AND (j.state = 'queued'::text) AND (ROW(j.run_at, j.id) >= ROW(l.run_at, l.id)) AND (j.run_at <= now()) AND (j.kind = ANY (claim_jobs.kinds)))
+                   ORDER BY j.run_at, j.id
+                  LIMIT 1) h)
+           ORDER BY l.queue, l.tenant_id, (h.run_at + ((l.priority)::double precision * claim_jobs.aging))
+         ), running AS MATERIALIZED (
+          SELECT o.queue,
+             n.tenant_id,
+             n.jobs
+            FROM (open o
+              CROSS JOIN LATERAL ( SELECT j.tenant_id,
+                     count(*) AS jobs
+                    FROM mainstay.jobs j
+                   WHERE ((j.state = 'running'::text) AND (j.queue = o.queue))
+                   GROUP BY j.tenant_id) n)
+           WHERE (claim_jobs.anew OR (o.running_max IS NOT NULL) OR (o.tenant_max IS NOT NULL))
+         ), rooms AS MATERIALIZED (
+          SELECT o.queue,
+             (LEAST((((o.running_max)::numeric - COALESCE(sum(r.jobs), (0)::numeric)))::double precision, floor(o.starts_left)))::bigint AS room
+            FROM (open o
+              LEFT JOIN running r ON ((r.queue = o.queue)))
+           WHERE ((o.running_max IS NOT NULL) OR (o.starts_max IS NOT NULL))
+           GROUP BY o.queue, o.running_max, o.starts_left
+         ), drawn AS MATERIALIZED (
+          SELECT h.queue,
+             h.tenant_id,
+             h.priority,
+             h.run_at,
+             h.id,
+             COALESCE(r.jobs, (0)::bigint) AS jobs,
+             random() AS lot,
+             COALESCE(m.room, (claim_jobs.count_max)::bigint) AS room,
+             COALESCE((o.tenant_max - COALESCE(r.jobs, (0)::bigint)), (claim_jobs.count_max)::bigint) AS tenant_room
+            FROM (((heads h
+              JOIN open o ON ((o.queue = h.queue)))
+              LEFT JOIN running r ON (((r.queue = h.queue) AND (r.tenant_id = h.tenant_id))))
+              LEFT JOIN rooms m ON ((m.queue = h.queue)))
          ), turns AS MATERIALIZED (
-          SELECT w.queue,
-             w.tenant_id
-            FROM (waiting w
-              LEFT JOIN running r ON (((r.queue = w.queue) AND (r.tenant_id = w.tenant_id))))
-           WHERE (w.tenant_id IS NOT NULL)
-           ORDER BY COALESCE(r.jobs, (0)::bigint), (random())
+          SELECT d.queue,
+             d.tenant_id,
+             d.priority,
+             d.run_at,
+             d.id,
+             d.room,
+             d.tenant_room
+            FROM ( SELECT d_1.queue,
+                     d_1.tenant_id,
+                     d_1.priority,
+                     d_1.run_at,
+                     d_1.id,
+                     d_1.jobs,
+                     d_1.lot,
+                     d_1.room,
+                     d_1.tenant_room,
+                     row_number() OVER (PARTITION BY d_1.queue ORDER BY d_1.jobs, d_1.lot) AS turn
+                    FROM drawn d_1
+                   WHERE (d_1.tenant_room > 0)) d
+           WHERE (d.turn <= d.room)
+           ORDER BY d.jobs, d.lot
           LIMIT claim_jobs.count_max
+         ), looked AS MATERIALIZED (
+          SELECT (((EXTRACT(epoch FROM clock_timestamp()) - (current_setting('mainstay.claim_began'::text))::numeric) * (1000000)::numeric))::bigint AS us
+            FROM ( SELECT count(*) AS count
+                    FROM turns) t
          ), chosen AS MATERIALIZED (
           SELECT d.tenant_id,
              d.id
             FROM (( SELECT t.queue,
                      t.tenant_id,
-                     (claim_jobs.count_max / count(*) OVER ()) AS share
+                     t.priority,
+                     t.run_at,
+                     t.id,
+                     t.room,
+                     t.tenant_room,
+                     LEAST((claim_jobs.count_max / count(*) OVER ()), (t.room / count(*) OVER (PARTITION BY t.queue)), t.tenant_room) AS share
                     FROM turns t) s
-              CROSS JOIN LATERAL ( SELECT j_1.tenant_id,
-                     j_1.id
-                    FROM mainstay.jobs j_1
-                   WHERE ((j_1.queue = s.queue) AND (j_1.tenant_id = s.tenant_id) AND (j_1.state = 'queued'::text) AND (j_1.run_at <= now()) AND (j_1.kind = ANY (claim_jobs.kinds)))
-                   ORDER BY j_1.run_at, j_1.id
+              CROSS JOIN LATERAL ( SELECT j.tenant_id,
+                     j.id
+                    FROM mainstay.jobs j
+                   WHERE ((j.queue = s.queue) AND (j.tenant_id = s.tenant_id) AND (j.priority = s.priority) AND (j.state = 'queued'::text) AND (ROW(j.run_at, j.id) >= ROW(s.run_at, s.id)) AND (j.run_at <= now()) AND (j.kind = ANY (claim_jobs.kinds)))
+                   ORDER BY j.run_at, j.id
                   LIMIT s.share
-                  FOR UPDATE OF j_1 SKIP LOCKED) d)
+                  FOR UPDATE OF j SKIP LOCKED) d)
+         ), claimed AS (
+          UPDATE mainstay.jobs j SET state = 'running'::text, attempt = (j.attempt + 1), fence = (j.fence + 1), worker = claim_jobs.worker, started_at = clock_timestamp(), lease_expires_at = (clock_timestamp() + claim_jobs.lease)
+            FROM chosen c_1
+           WHERE ((j.tenant_id = c_1.tenant_id) AND (j.id = c_1.id))
+           RETURNING j.tenant_id,
+             j.principal_id,
+             j.id,
+             j.fence,
+             j.queue,
+             j.priority,
+             j.run_at
+         ), spent AS (
+          UPDATE mainstay.queue_states s SET starts_left = (o.starts_left - (n.jobs)::double precision), reckoned_at = o.reckoned_at
+            FROM (( SELECT c_1.queue,
+                     count(*) AS jobs
+                    FROM claimed c_1
+                   GROUP BY c_1.queue) n
+              JOIN open o ON ((o.queue = n.queue)))
+           WHERE ((s.queue = n.queue) AND (o.starts_max IS NOT NULL))
          )
-  UPDATE mainstay.jobs j SET state = 'running'::text, attempt = (j.attempt + 1), fence = (j.fence + 1), worker = claim_jobs.worker, lease_expires_at = (clock_timestamp() + claim_jobs.lease), started_at = clock_timestamp()
-    FROM chosen c
-   WHERE ((j.tenant_id = c.tenant_id) AND (j.id = c.id))
-   RETURNING j.tenant_id,
-     j.principal_id,
-     j.id,
-     j.fence;
+  SELECT c.tenant_id,
+     c.principal_id,
+     c.id,
+     c.fence,
+     c.queue,
+     (c.priority)::integer AS priority,
+     ((EXTRACT(epoch FROM c.run_at) * (1000000)::numeric))::bigint AS int8,
+     ( SELECT l.us
+            FROM looked l) AS us
+    FROM claimed c;
 END;
-ALTER ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) OWNER TO mainstay_keyhole;
-REVOKE ALL ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval) TO mainstay_runtime;
+ALTER ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval,interval,text[],integer[],integer[],integer[],boolean,text[],uuid[],integer[],bigint[],uuid[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval,interval,text[],integer[],integer[],integer[],boolean,text[],uuid[],integer[],bigint[],uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.claim_jobs(text[],text[],text,integer,interval,interval,text[],integer[],integer[],integer[],boolean,text[],uuid[],integer[],bigint[],uuid[]) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.count_due_jobs(count_max integer)
  RETURNS TABLE(queue text, jobs bigint)
@@ -1008,6 +1161,31 @@ ALTER ROUTINE keyhole.find_tenant(text) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.find_tenant(text) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.find_tenant(text) TO CURRENT_USER;
 
+CREATE OR REPLACE FUNCTION keyhole.finish_jobs(tenant_ids uuid[], job_ids uuid[], fences bigint[])
+ RETURNS TABLE(job_id uuid)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT set_config('plan_cache_mode'::text, 'force_generic_plan'::text, true) AS set_config;
+ WITH finished AS (
+          UPDATE mainstay.jobs j SET state = 'succeeded'::text, finished_at = clock_timestamp(), lease_expires_at = NULL::timestamp with time zone, worker = NULL::text, error_code = NULL::text, error = NULL::text
+            FROM UNNEST(finish_jobs.tenant_ids, finish_jobs.job_ids, finish_jobs.fences) l(tenant_id, id, fence)
+           WHERE ((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence) AND (j.state = 'running'::text))
+           RETURNING j.id
+         )
+  SELECT f.id
+    FROM finished f
+ UNION ALL
+  SELECT j.id
+    FROM (UNNEST(finish_jobs.tenant_ids, finish_jobs.job_ids, finish_jobs.fences) l(tenant_id, id, fence)
+      JOIN mainstay.jobs j ON (((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence))))
+   WHERE (j.state = 'succeeded'::text);
+END;
+ALTER ROUTINE keyhole.finish_jobs(uuid[],uuid[],bigint[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.finish_jobs(uuid[],uuid[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.finish_jobs(uuid[],uuid[],bigint[]) TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION keyhole.jobs_to_cancel(tenant_ids uuid[], job_ids uuid[], fences bigint[])
  RETURNS TABLE(job_id uuid)
  LANGUAGE sql
@@ -1040,6 +1218,20 @@ END;
 ALTER ROUTINE keyhole.overdue_answers(integer) OWNER TO mainstay_keyhole;
 REVOKE ALL ON ROUTINE keyhole.overdue_answers(integer) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.overdue_answers(integer) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION keyhole.pause_queue(queue text, pause_s double precision)
+ RETURNS TABLE(paused_s double precision)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO mainstay.queue_states AS s (queue, paused_until)
+   VALUES (pause_queue.queue, (clock_timestamp() + make_interval(secs => pause_queue.pause_s))) ON CONFLICT(queue) DO UPDATE SET paused_until = GREATEST(s.paused_until, excluded.paused_until)
+   RETURNING (EXTRACT(epoch FROM (s.paused_until - clock_timestamp())))::double precision AS "extract";
+END;
+ALTER ROUTINE keyhole.pause_queue(text,double precision) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.pause_queue(text,double precision) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.pause_queue(text,double precision) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.prune_jobs(keep interval, keep_dead interval, count_max integer)
  RETURNS TABLE(jobs bigint)
@@ -1511,6 +1703,27 @@ REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION mainstay.load_jobs(scopes text[], places integer[], job_ids uuid[], fences bigint[])
+ RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    FOR turn IN 1 .. cardinality(scopes) LOOP
+        PERFORM set_config('mainstay.scope', scopes[turn], true);
+        RETURN QUERY
+            SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.parent_id, j.joins,
+                   j.redrives
+              FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
+              JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
+             WHERE l.place = turn AND j.state = 'running';
+    END LOOP;
+    PERFORM set_config('mainstay.scope', '', true);
+END $function$;
+REVOKE ALL ON ROUTINE mainstay.load_jobs(text[],integer[],uuid[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.load_jobs(text[],integer[],uuid[],bigint[]) TO mainstay_runtime;
+
 CREATE OR REPLACE PROCEDURE mainstay.narrow(IN relation regclass, IN rule text)
  LANGUAGE plpgsql
 AS $procedure$
@@ -1836,7 +2049,7 @@ CREATE POLICY tenant ON mainstay.jobs
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))));
 GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
+GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error, finished_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (unique_key, state, run_at, attempt, lease_expires_at, worker, error_code, error, finished_at, idempotency_key, joins, result, result_object, progress_done, progress_total, cancel_requested_at, redrives, untold) ON mainstay.jobs TO mainstay_runtime;
 
@@ -1885,6 +2098,15 @@ CREATE POLICY tenant ON mainstay.principals
 GRANT INSERT, SELECT ON mainstay.principals TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, role, disabled_at) ON mainstay.principals TO mainstay_keyhole;
 GRANT UPDATE (role, disabled_at) ON mainstay.principals TO mainstay_runtime;
+
+ALTER TABLE mainstay.queue_states ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.queue_states FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.queue_states TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+GRANT INSERT (queue, paused_until) ON mainstay.queue_states TO mainstay_keyhole;
+GRANT SELECT (queue, paused_until, starts_left, reckoned_at) ON mainstay.queue_states TO mainstay_keyhole;
+GRANT UPDATE (paused_until, starts_left, reckoned_at) ON mainstay.queue_states TO mainstay_keyhole;
 
 ALTER TABLE mainstay.request_caps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.request_caps FORCE ROW LEVEL SECURITY;

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Worker, WorkerLimits
+from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Queue, Worker, WorkerLimits
 from mainstay.platform.postgres import Database
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.jobs import EFFECTS_TABLE, QUICK, SHORT, JobTable, WorkerChild, enqueue_one, kind
@@ -72,10 +72,15 @@ class Lab:
 
     @asynccontextmanager
     async def working(
-        self, *handlers: JobHandler, limits: WorkerLimits = QUICK, database: Database | None = None, **given: object
+        self,
+        *handlers: JobHandler,
+        limits: WorkerLimits = QUICK,
+        database: Database | None = None,
+        queues: Iterable[Queue] = (),
+        **given: object,
     ) -> AsyncIterator[Worker]:
         """Run a worker in this process while the block lasts, then stop it as SIGTERM would."""
-        worker = Worker(database or self.database, JobRegistry(handlers), limits, **given)
+        worker = Worker(database or self.database, JobRegistry(handlers, queues), limits, **given)
         stop = asyncio.Event()
         task = asyncio.create_task(worker.run(stop))
         try:

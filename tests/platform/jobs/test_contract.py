@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mainstay.platform.jobs import JobRun, LeaseLost, enqueue, store
-from mainstay.platform.jobs.models import ClaimedJob, Lease
+from mainstay.platform.jobs.models import Lease
 from mainstay.platform.postgres import Database
 from tests.platform.jobs.conftest import Lab
 from tests.support.jobs import apart, write_effect
@@ -27,8 +27,7 @@ async def claim_one(lab: Lab, lease_s: float = 60.0) -> Lease:
 
 
 async def run_of(lab: Lab, lease: Lease) -> JobRun:
-    async with lab.database.read(lease.scope) as tx:
-        (job,) = await store.load(tx, [lease])
+    (job,) = await store.load(lab.database, [lease])
     return JobRun(lab.database, job, lab.kind())
 
 
@@ -221,9 +220,7 @@ async def test_loaded_job_that_was_lost_meanwhile_is_left_out(lab: Lab) -> None:
     await lab.enqueue(lab.kind())
     lease = await claim_one(lab, lease_s=0)
     await rescue(lab.database)
-    async with lab.database.read(lease.scope) as tx:
-        loaded: list[ClaimedJob] = list(await store.load(tx, [lease]))
-    assert loaded == []
+    assert list(await store.load(lab.database, [lease])) == []
 
 
 async def test_counts_tell_queues_states_and_the_oldest(lab: Lab) -> None:

@@ -28,8 +28,7 @@ async def test_enqueue_committed_exists(lab: Lab) -> None:
         "queued", 0, 7, lab.tenant.tenant_id, lab.tenant.admin_id,
     )  # fmt: skip
     (lease,) = await claim_all(lab, lab.kind())
-    async with lab.database.read(lease.scope) as tx:
-        (claimed,) = await store.load(tx, [lease])
+    (claimed,) = await store.load(lab.database, [lease])
     assert (claimed.payload, claimed.attempt, claimed.request_id) == ({"file": "a", "pages": [1, 2]}, 1, "test")
 
 

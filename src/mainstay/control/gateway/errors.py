@@ -36,6 +36,14 @@ class ModelExhausted(MainstayError):
     code = "model_exhausted"
 
 
+class ModelThrottled(ModelExhausted):
+    """The provider asks for patience; `retry_after_s` is for how long, where it said so."""
+
+    def __init__(self, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ModelRejected(MainstayError):
     """The provider refuses this request; the same request will be refused again."""
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 import structlog
 
+from mainstay.control.gateway.errors import ModelThrottled
 from mainstay.control.gateway.models import Vectors
 from mainstay.control.gateway.service import EMBED_BATCH_TEXTS, Gateway
 from mainstay.control.metering import service as metering
@@ -23,7 +24,7 @@ from mainstay.knowledge.documents.parsing import ParserPool
 from mainstay.knowledge.documents.versions import Overtaken
 from mainstay.knowledge.retrieval import service
 from mainstay.platform.blobs import BlobMissing, Blobs, blob_key
-from mainstay.platform.jobs import DeadJob, JobRun
+from mainstay.platform.jobs import DeadJob, JobRun, Throttled
 from mainstay.platform.postgres import Database, WriteTx
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,10 @@ class Ingest:
         calls: list[ModelCall] = []
         for start in range(0, len(missing), EMBED_BATCH_TEXTS):
             batch = missing[start : start + EMBED_BATCH_TEXTS]
-            embedded = await self._gateway.embed([service.indexed_text(chunks[index], title) for index in batch])
+            try:
+                embedded = await self._gateway.embed([service.indexed_text(chunks[index], title) for index in batch])
+            except ModelThrottled as throttled:
+                raise Throttled(throttled.retry_after_s, reason=throttled.message) from throttled
             vectors[batch] = embedded.vectors
             calls.append(embedded.call)
             await job.report_progress(len(chunks) - len(missing) + start + len(batch), len(chunks))

@@ -3,11 +3,11 @@
 from mainstay.platform.jobs.children import Child, Children
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat
-from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry
+from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry, Throttled
 from mainstay.platform.jobs.family import look_after
 from mainstay.platform.jobs.interventions import WrongState
 from mainstay.platform.jobs.limits import REDRIVES_MAX, WorkerLimits
-from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.models import DeadJob, JobKind, Queue
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
@@ -33,9 +33,11 @@ __all__ = [
     "Payload",
     "PayloadT",
     "PostgresWakeups",
+    "Queue",
     "Reject",
     "Retry",
     "Schedule",
+    "Throttled",
     "Wakeups",
     "Worker",
     "WorkerLimits",

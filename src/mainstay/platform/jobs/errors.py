@@ -5,6 +5,8 @@ how a run ends                                            what becomes of the jo
 ========================================================  ===================================================
 the handler returned, or committed                        succeeded
 `Retry`                                                   another attempt, after `after_s` if it is given
+`Throttled`                                               handed back, the attempt does not count; nothing of its
+                                                          queue starts before the provider is patient again
 `Reject`                                                  failed for good, with its code and reason
 MainstayError: invalid, denied, unauthenticated,          failed for good, with the error's code and message:
 not_found                                                 the same request would be refused again
@@ -20,10 +22,12 @@ the worker dies, hangs, or loses the database             rescued when its lease
 An attempt that would be one more than `attempts_max` is none: the job has failed for good, with the last code.
 """
 
+import math
 from dataclasses import dataclass
 
 from mainstay.kernel.errors import Kind, MainstayError
-from mainstay.platform.jobs.limits import ERROR_CHARS_MAX, ERROR_CODE_CHARS_MAX
+from mainstay.platform.jobs.limits import ERROR_CHARS_MAX, ERROR_CODE_CHARS_MAX, PAUSE_S, PAUSE_S_MAX, PAUSE_S_MIN
+from mainstay.platform.jobs.models import Lease
 
 FINAL_KINDS: frozenset[Kind] = frozenset({"invalid", "denied", "unauthenticated", "not_found"})
 
@@ -49,6 +53,19 @@ class Cancelled(Retry):
 
     def __init__(self) -> None:
         super().__init__(0.0, code="cancelled", reason="The attempt was interrupted because the job was cancelled.")
+
+
+class Throttled(Exception):
+    """Raised by a handler whose provider asks for patience: no job of the queue starts for `retry_after_s` seconds.
+
+    A wait that the provider did not name is PAUSE_S long, and none is longer than PAUSE_S_MAX.
+    """
+
+    def __init__(self, retry_after_s: float | None, *, reason: str = "The provider asks for patience.") -> None:
+        super().__init__(reason)
+        wait_s = PAUSE_S if retry_after_s is None or not math.isfinite(retry_after_s) else retry_after_s
+        self.retry_after_s = min(max(wait_s, PAUSE_S_MIN), PAUSE_S_MAX)
+        self.reason = reason
 
 
 class Reject(Exception):
@@ -85,6 +102,15 @@ class TryAgain:
 
 
 @dataclass(frozen=True)
+class PutOff:
+    """The provider of the whole queue asks for patience; the attempt does not count."""
+
+    pause_s: float
+    reason: str
+    code: str = "throttled"
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """No further attempt is due."""
 
@@ -102,24 +128,37 @@ class LeaveAlone:
     """The job is not this worker's any more, or cannot be ended by it."""
 
 
-Verdict = Returned | TryAgain | GiveUp | HandBack | LeaveAlone
+Verdict = Returned | TryAgain | PutOff | GiveUp | HandBack | LeaveAlone
 
 
-def verdict_on(error: BaseException) -> TryAgain | GiveUp | LeaveAlone:
+def lease_lost(lease: Lease) -> LeaseLost:
+    """Return the error that tells of a job that was lost."""
+    return LeaseLost(
+        f"Job {lease.job_id} is not held under fence {lease.fence} any more, because its lease ran out:"
+        " nothing of this attempt is kept."
+    )
+
+
+def verdict_on(error: BaseException) -> TryAgain | PutOff | GiveUp | LeaveAlone:
     """Return what the table above says of an exception that left a handler."""
     match error:
         case LeaseLost():
             return LeaveAlone()
         case Retry():
             return TryAgain(error.code, error.reason, error.after_s)
+        case Throttled():
+            return PutOff(error.retry_after_s, error.reason)
         case Reject():
             return GiveUp(error.code, error.reason)
         case MainstayError(kind=kind) if kind in FINAL_KINDS:
             return GiveUp(error.code, error.message)
-        case MainstayError():
-            return TryAgain(error.code, error.message)
         case _:
-            return TryAgain("crashed", f"{type(error).__name__}: {error}")
+            known = isinstance(error, MainstayError)
+            return (
+                TryAgain(error.code, error.message)
+                if known
+                else TryAgain("crashed", f"{type(error).__name__}: {error}")
+            )
 
 
 def storable(text: str, chars_max: int) -> str:

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 import stamina
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from mainstay.kernel.errors import Unavailable
 from mainstay.platform.jobs import family, family_store, metrics, store
+from mainstay.platform.jobs.acknowledgements import Acknowledgements
 from mainstay.platform.jobs.burial import try_to_bury
 from mainstay.platform.jobs.errors import (
     Cancelled,
@@ -17,6 +19,7 @@ from mainstay.platform.jobs.errors import (
     HandBack,
     LeaseLost,
     LeaveAlone,
+    PutOff,
     Reject,
     Returned,
     TryAgain,
@@ -37,36 +40,55 @@ Interruption = Literal["lease_lost", "stopping", "cancelled"]
 class Execution:
     """Runs a claimed job. `run` never raises but for cancellation; `interrupt` ends the handler early."""
 
-    def __init__(self, database: Database, registry: JobRegistry, limits: WorkerLimits, job: ClaimedJob) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: JobRegistry,
+        limits: WorkerLimits,
+        job: ClaimedJob,
+        acknowledgements: Acknowledgements,
+        *,
+        on_handled: Callable[[], None],
+    ) -> None:
         self._database = database
         self._registry = registry
         self._limits = limits
+        self._acknowledgements = acknowledgements
         self._handler = registry[job.kind]
-        self._interruption: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
+        self._on_handled = on_handled
+        # What the run waits for: the end of the handler, an interruption, or the timeout.
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._interruption: Interruption | None = None
         self.job = job
 
     def interrupt(self, why: Interruption) -> None:
         """End the handler early for one of these reasons; only the first counts."""
-        if not self._interruption.done():
-            self._interruption.set_result(why)
+        if not self._over.done():
+            self._interruption = why
+            self._over.set_result(None)
 
     async def run(self) -> None:
-        """Run the handler, write down how it ended, count and log it."""
+        """Run the handler, write down how it ended, count and log it; to be the whole of a task."""
         job, started = self.job, time.perf_counter()
-        with bound_contextvars(
+        bind_contextvars(
             job_id=str(job.lease.job_id),
             tenant_id=str(job.lease.tenant_id),
             request_id=job.request_id,
             job_kind=job.kind,
             attempt=job.attempt,
-        ):
+        )
+        try:
             verdict = await self._attempt()
-            outcome = await self._record(verdict)
-            await self._look_after_family(outcome)
-            seconds = time.perf_counter() - started
-            metrics.RUNS.labels(self._handler.kind.queue, job.kind, outcome).inc()
-            metrics.SECONDS.labels(job.kind).observe(seconds)
-            log.info("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
+        finally:
+            self._on_handled()
+        outcome = await self._record(verdict)
+        await self._look_after_family(outcome)
+        seconds = time.perf_counter() - started
+        metrics.RUNS.labels(self._handler.kind.queue, job.kind, outcome).inc()
+        metrics.SECONDS.labels(job.kind).observe(seconds)
+        # The table and the metrics tell of those that succeed; a line for each would cost more than a short job.
+        note = log.debug if outcome == "succeeded" else log.info
+        note("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
 
     async def _attempt(self) -> Verdict:
         try:
@@ -74,15 +96,16 @@ class Execution:
         except Reject as unreadable:
             return GiveUp(unreadable.code, unreadable.reason)
         handler = asyncio.ensure_future(self._join(run) if self.job.joins else self._handler.run(run))
+        handler.add_done_callback(lambda _: self._end())
+        timer = asyncio.get_running_loop().call_later(self._handler.kind.timeout_s, self._end)
         try:
-            await asyncio.wait(
-                (handler, self._interruption), timeout=self._handler.kind.timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            await self._over
             if handler.done():
                 return _verdict(handler, run)
             handler.cancel()
             await asyncio.wait((handler,), timeout=self._limits.cancel_grace_s)
         finally:
+            timer.cancel()
             handler.cancel()
         if not handler.done():
             # The handler keeps its task, but not the lease: the job is rescued when that ends.
@@ -99,10 +122,14 @@ class Execution:
             children = await family_store.load_children(tx, run.job_id)
         await self._handler.join(run, children)
 
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
     def _verdict_on_interruption(self) -> Verdict:
-        if not self._interruption.done():
+        if self._interruption is None:
             return TryAgain("timeout", f"The attempt was cancelled after {self._handler.kind.timeout_s:g} s.")
-        match self._interruption.result():
+        match self._interruption:
             case "stopping":
                 return HandBack()
             case "cancelled":
@@ -128,13 +155,12 @@ class Execution:
             case _:
                 return await self._write_persistently(verdict)
 
-    async def _write_persistently(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
+    async def _write_persistently(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         try:
-            async for attempt in stamina.retry_context(
-                on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
-            ):
-                with attempt:
-                    return await self._write(verdict)
+            try:
+                return await self._write(verdict)
+            except Unavailable:
+                return await self._write_again(verdict)
         except LeaseLost:
             return "lease_lost"
         except Exception:
@@ -142,7 +168,15 @@ class Execution:
             log.exception("job.unrecorded")
         return "unrecorded"
 
-    async def _write(self, verdict: Returned | TryAgain | GiveUp | HandBack) -> str:
+    async def _write_again(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
+        async for attempt in stamina.retry_context(
+            on=Unavailable, attempts=None, timeout=self._limits.record_s, wait_initial=0.1, wait_max=1.0
+        ):
+            with attempt:
+                return await self._write(verdict)
+        raise AssertionError("a retry without a number of attempts ends with a result or an error")
+
+    async def _write(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
         lease, scope = self.job.lease, self.job.lease.scope
         match verdict:
             case HandBack():
@@ -150,9 +184,13 @@ class Execution:
                     await store.hand_back(tx, [lease], [self._handler.kind.queue])
                 return "handed_back"
             case Returned():
-                async with self._database.write(scope) as tx:
-                    await store.finish(tx, lease)
+                await self._acknowledgements.finish(lease)
                 return "succeeded"
+            case PutOff():
+                async with self._database.keyhole() as tx:
+                    paused_s = await store.put_off(tx, lease, self._handler.kind.queue, verdict.pause_s)
+                log.warning("queue.paused", queue=self._handler.kind.queue, seconds=round(paused_s, 3))
+                return "throttled"
             case TryAgain():
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
@@ -188,6 +226,6 @@ def _verdict(handler: asyncio.Future[None], run: JobRun[Any]) -> Verdict:
 
 
 def _details(verdict: Verdict) -> dict[str, str]:
-    if isinstance(verdict, TryAgain | GiveUp):
+    if isinstance(verdict, TryAgain | PutOff | GiveUp):
         return {"error_code": verdict.code, "error": verdict.reason}
     return {}

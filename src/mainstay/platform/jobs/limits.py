@@ -20,8 +20,6 @@ RESCUES_MAX = 1_000
 BURIALS_MAX = 100
 RESULT_BYTES_MAX = 16_384
 IDEMPOTENCY_KEY_CHARS_MAX = 200
-# 0 goes before 1 and 1 before 2.
-PRIORITY_MAX = 2
 PROGRESS_MAX = 2**31 - 1
 # How often one attempt writes down how far it is.
 PROGRESS_EVERY_S = 1.0
@@ -31,6 +29,25 @@ REDRIVES_MAX = 1_000
 # A run of the duty deletes so many jobs at most, in batches of its own transactions.
 PRUNE_BATCH_JOBS = 1_000
 PRUNE_BATCHES_MAX = 50
+QUEUE_RULE_MAX = 1_000_000
+# Of a tenant's jobs those of priority 0 go before those of 1, and these before 2.
+PRIORITY_MAX = 2
+# A job of priority p waits for those of a higher one that became due at most so many seconds, p times, after it.
+AGING_S = 60.0
+# How long a queue stands still when its provider refuses without saying for how long, and at most at one time: what a
+# provider asks for beyond that, it is asked again.
+PAUSE_S_MIN = 0.5
+PAUSE_S = 5.0
+PAUSE_S_MAX = 900.0
+# How many ends of jobs one statement writes down.
+FINISHES_MAX = 500
+# How long a claim may look for whose turn it is, until the next ones look only where they have not read yet; then a
+# tenth of the time at most is spent on looks at everything, and there is one every two seconds.
+LOOK_S_MAX = 0.01
+LOOKS_SHARE_MAX = 0.1
+LOOKS_APART_S_MAX = 2.0
+# How many lines (a tenant's jobs of one priority in one queue) a worker remembers its place in.
+LINES_MAX = 1_000
 
 
 @dataclass(frozen=True)

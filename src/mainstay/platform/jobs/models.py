@@ -5,8 +5,9 @@
    ──►│ queued │                                │ running │ ─────────────────► │ succeeded │
       └────────┘ ◄───────────────────────────── └─────────┘                    └───────────┘
                  handed back (attempt - 1)           │
-                 retry: backoff with full jitter     │ rejected, or no attempt left
-                 rescue: the lease ran out           │ (by its worker, or by a rescue)
+                 throttled (attempt - 1)             │ rejected, or no attempt left
+                 retry: backoff with full jitter     │ (by its worker, or by a rescue)
+                 rescue: the lease ran out           │
                                                      ▼
                                                 ┌────────┐   burial: `on_dead`   ┌──────┐
                                                 │ failed │ ────────────────────► │ dead │
@@ -36,7 +37,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX, PRIORITY_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX, PRIORITY_MAX, QUEUE_RULE_MAX
 from mainstay.platform.jobs.payloads import Payload, PayloadT, PayloadType
 from mainstay.platform.postgres import Scope
 
@@ -60,7 +61,8 @@ class JobKind(Generic[PayloadT]):
     payloads are mappings that nobody checks.
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
     so far, at most `backoff_s_max`. `timeout_s` bounds one attempt, and `memory_mb_max` the memory of a job that has a
-    process to itself. Of one tenant's jobs in a queue those of priority 0 go before those of 1, and these before 2.
+    process to itself. Of a tenant's jobs in a queue those of `priority` 0 go before those of 1, and these before those
+    of 2, which wait two minutes at most for what became due after them.
     """
 
     name: str
@@ -82,6 +84,8 @@ class JobKind(Generic[PayloadT]):
             raise ValueError(
                 f"JobKind '{self.name}': attempts_max must be 1 to {ATTEMPTS_MAX}, not {self.attempts_max}"
             )
+        if not 0 <= self.priority <= PRIORITY_MAX:
+            raise ValueError(f"JobKind '{self.name}': priority must be 0 to {PRIORITY_MAX}, not {self.priority}")
         if self.timeout_s <= 0 or self.backoff_s < 0 or self.backoff_s_max < self.backoff_s:
             raise ValueError(f"JobKind '{self.name}': timeout_s must be above 0, and backoff_s at most backoff_s_max")
         if not 0 <= self.priority <= PRIORITY_MAX:
@@ -95,6 +99,28 @@ class JobKind(Generic[PayloadT]):
     def delay_after(self, attempt: int) -> float:
         """Return how many seconds to wait after failed attempt number `attempt` (Brooker, Builders' Library)."""
         return random.uniform(0, min(self.backoff_s_max, self.backoff_s * 2 ** (attempt - 1)))  # noqa: S311
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The rules of a queue, held over all workers together; None is no rule, and a queue without any needs no Queue.
+
+    At no time are more than `concurrency_max` of its jobs claimed, or `concurrency_per_tenant_max` of one tenant, and
+    in no minute do more than `starts_per_minute_max` start. Every worker of the queue must be given the same rules.
+    """
+
+    name: str
+    concurrency_max: int | None = None
+    concurrency_per_tenant_max: int | None = None
+    starts_per_minute_max: int | None = None
+
+    def __post_init__(self) -> None:
+        rules = (self.concurrency_max, self.concurrency_per_tenant_max, self.starts_per_minute_max)
+        given = [rule for rule in rules if rule is not None]
+        if not given:
+            raise ValueError(f"Queue '{self.name}' has no rule: give it one, or leave it out")
+        if any(not 1 <= rule <= QUEUE_RULE_MAX for rule in given):
+            raise ValueError(f"Queue '{self.name}': a rule is a number from 1 to {QUEUE_RULE_MAX}, not {min(given)}")
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,24 @@ SELECT job.id, woken.nothing
 SELECT pg_notify(:channel, :queue)::text
 
 -- name: claim_jobs
--- Claims due jobs of these queues and kinds, tenants in fair turns.
-SELECT tenant_id, principal_id, job_id, fence
-  FROM keyhole.claim_jobs(:queues, :kinds, :worker, :count_max, make_interval(secs => :lease_s))
+-- Claims due jobs of these queues and kinds, tenants in fair turns, within the rules of the queues.
+SELECT tenant_id, principal_id, job_id, fence, queue, priority, run_at_us, looked_us
+  FROM keyhole.claim_jobs(:queues, :kinds, :worker, :count_max, make_interval(secs => :lease_s),
+                          make_interval(secs => :aging_s), :ruled_queues, :running_maxes, :tenant_maxes, :starts_maxes,
+                          :anew, :line_queues, :line_tenants, :line_priorities, :line_run_ats_us, :line_jobs)
 
 -- name: load_jobs
--- What claimed jobs of one tenant are about; a job that was lost since is left out.
-SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.parent_id, j.joins, j.redrives
-  FROM mainstay.jobs j
-  JOIN unnest(:job_ids::uuid[], :fences::bigint[]) AS l (id, fence) ON l.id = j.id AND l.fence = j.fence
- WHERE j.tenant_id = :tenant_id AND j.state = 'running'
+-- What claimed jobs are about; a job that was lost since is left out.
+SELECT id, kind, request_id, payload, attempt, attempts_max, parent_id, joins, redrives
+  FROM mainstay.load_jobs(:scopes, :places, :job_ids, :fences)
+
+-- name: finish_jobs
+-- Marks jobs as succeeded, and names those that were still held.
+SELECT job_id FROM keyhole.finish_jobs(:tenant_ids, :job_ids, :fences)
+
+-- name: pause_queue
+-- Lets no job of a queue start for so long.
+SELECT paused_s FROM keyhole.pause_queue(:queue, :pause_s)
 
 -- name: renew_leases
 -- Prolongs leases, and names the jobs that are still held.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from mainstay.platform.jobs.children import Children
-from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.models import DeadJob, JobKind, Queue
 from mainstay.platform.jobs.payloads import PayloadT
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import WriteTx
@@ -28,9 +28,12 @@ class JobHandler(Generic[PayloadT]):
 
 
 class JobRegistry:
-    """The handlers that a worker has. It claims no job of another kind, which then waits for a worker that knows it."""
+    """The handlers that a worker has. It claims no job of another kind, which then waits for a worker that knows it.
 
-    def __init__(self, handlers: Iterable[JobHandler[Any]]) -> None:
+    `queues` are the rules of those queues that have any.
+    """
+
+    def __init__(self, handlers: Iterable[JobHandler[Any]], queues: Iterable[Queue] = ()) -> None:
         self._handlers: dict[str, JobHandler[Any]] = {}
         for handler in handlers:
             if handler.kind.name in self._handlers:
@@ -38,6 +41,12 @@ class JobRegistry:
             self._handlers[handler.kind.name] = handler
         self.kinds = tuple(sorted(self._handlers))
         self.queues = tuple(sorted({handler.kind.queue for handler in self._handlers.values()}))
+        self.rules = tuple(sorted(queues, key=lambda queue: queue.name))
+        ruled = [rule.name for rule in self.rules]
+        if len(ruled) > len(set(ruled)):
+            raise ValueError(f"JobRegistry: a queue has rules twice in {ruled}; leave one out")
+        if unknown := sorted(set(ruled) - set(self.queues)):
+            raise ValueError(f"JobRegistry: {unknown} have rules, but no handler is for them; there are {self.queues}")
 
     def __getitem__(self, kind: str) -> JobHandler[Any]:
         return self._handlers[kind]

@@ -1,12 +1,14 @@
 """The only Python that runs the SQL of jobs. Functions that write for a job raise LeaseLost when its fence is stale."""
 
+import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import new_id
-from mainstay.platform.jobs.errors import LeaseLost, storable_code, storable_reason
+from mainstay.platform.jobs.errors import lease_lost, storable_code, storable_reason
 from mainstay.platform.jobs.limits import (
+    AGING_S,
     BURIALS_MAX,
     DELAY_S_MAX,
     IDEMPOTENCY_KEY_CHARS_MAX,
@@ -15,9 +17,20 @@ from mainstay.platform.jobs.limits import (
     RESCUES_MAX,
     UNIQUE_KEY_CHARS_MAX,
 )
-from mainstay.platform.jobs.models import Buried, ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, QueueDue, Rescued
+from mainstay.platform.jobs.lines import Lines
+from mainstay.platform.jobs.models import (
+    Buried,
+    ClaimedJob,
+    DeadJob,
+    JobKind,
+    Lease,
+    Queue,
+    QueueDepth,
+    QueueDue,
+    Rescued,
+)
 from mainstay.platform.jobs.payloads import Payload, PayloadT
-from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx, load_queries
+from mainstay.platform.postgres import Database, KeyholeTx, ReadTx, WriteTx, load_queries
 
 # One channel for all queues; a message holds the name of a queue and nothing of any tenant.
 CHANNEL = "mainstay_jobs"
@@ -85,19 +98,60 @@ async def notify(tx: KeyholeTx, queue: str) -> None:
 
 
 async def claim(
-    tx: KeyholeTx, *, queues: Sequence[str], kinds: Sequence[str], worker: str, count_max: int, lease_s: float
+    tx: KeyholeTx,
+    *,
+    queues: Sequence[str],
+    kinds: Sequence[str],
+    worker: str,
+    count_max: int,
+    lease_s: float,
+    rules: Sequence[Queue] = (),
+    lines: Lines | None = None,
 ) -> Sequence[Lease]:
-    """Start leases on at most `count_max` due jobs; fewer may come although more are due, none only if none is free."""
+    """Start leases on at most `count_max` due jobs; fewer may come although more are due.
+
+    `rules` hold for those of `queues` that have any. `lines` remembers where this worker has read to.
+    """
+    lines = lines or Lines()
+    anew, began = lines.look_anew(), time.perf_counter()
     rows = await tx.fetch(
-        _QUERIES["claim_jobs"], queues=queues, kinds=kinds, worker=worker, count_max=count_max, lease_s=lease_s
+        _QUERIES["claim_jobs"],
+        queues=queues,
+        kinds=kinds,
+        worker=worker,
+        count_max=count_max,
+        lease_s=lease_s,
+        aging_s=AGING_S,
+        ruled_queues=[rule.name for rule in rules],
+        running_maxes=[rule.concurrency_max for rule in rules],
+        tenant_maxes=[rule.concurrency_per_tenant_max for rule in rules],
+        starts_maxes=[rule.starts_per_minute_max for rule in rules],
+        anew=anew,
+        **lines.columns(anew=anew),
     )
-    return [Lease(**row) for row in rows]
+    if anew:
+        lines.note_look(rows[0]["looked_us"] / 1e6 if rows else time.perf_counter() - began)
+    leases: list[Lease] = []
+    for row in rows:
+        lease = Lease(row["tenant_id"], row["principal_id"], row["job_id"], row["fence"])
+        lines.note_claimed((row["queue"], lease.tenant_id, row["priority"]), (row["run_at_us"], lease.job_id))
+        leases.append(lease)
+    return leases
 
 
-async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
-    """Return what the jobs under `leases`, all of the tenant of `tx`, are about."""
+async def load(database: Database, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
+    """Return what the jobs under `leases` are about, each read inside its tenant; those that were lost are left out."""
     by_id = {lease.job_id: lease for lease in leases}
-    rows = await tx.fetch(_QUERIES["load_jobs"], job_ids=list(by_id), fences=[lease.fence for lease in by_id.values()])
+    places = {tenant_id: place for place, tenant_id in enumerate({lease.tenant_id for lease in leases}, 1)}
+    # The work of a claim is nobody's in particular, so each tenant's jobs are read for whoever enqueued one of them.
+    scopes = {lease.tenant_id: lease.scope for lease in leases}
+    rows = await database.read_each(
+        [scopes[tenant_id] for tenant_id in places],
+        _QUERIES["load_jobs"],
+        places=[places[lease.tenant_id] for lease in leases],
+        job_ids=list(by_id),
+        fences=[lease.fence for lease in leases],
+    )
     return [
         ClaimedJob(
             lease=by_id[row["id"]],
@@ -112,6 +166,19 @@ async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
         )
         for row in rows
     ]
+
+
+async def finish_many(tx: KeyholeTx, leases: Sequence[Lease]) -> frozenset[UUID]:
+    """Mark jobs as succeeded when `tx` commits, and return the ids of those that were still held."""
+    rows = await tx.fetch(_QUERIES["finish_jobs"], **_columns(leases))
+    return frozenset(row["job_id"] for row in rows)
+
+
+async def put_off(tx: KeyholeTx, lease: Lease, queue: str, pause_s: float) -> float:
+    """Pause a queue and put the job back into it, its attempt not counted; return for how long the queue is paused."""
+    paused_s: float = await tx.fetch_value(_QUERIES["pause_queue"], queue=queue, pause_s=pause_s)
+    await tx.fetch(_QUERIES["return_jobs"], **_columns([lease]))
+    return paused_s
 
 
 async def renew(tx: KeyholeTx, leases: Sequence[Lease], lease_s: float) -> frozenset[UUID]:
@@ -233,10 +300,7 @@ async def count_due(tx: KeyholeTx, count_max: int) -> Mapping[str, int]:
 async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> object:
     found: object = await tx.fetch_value(_QUERIES[query], job_id=lease.job_id, fence=lease.fence, **values)
     if found is None:
-        raise LeaseLost(
-            f"Job {lease.job_id} is not held under fence {lease.fence} any more, because its lease ran out:"
-            " nothing of this attempt is kept."
-        )
+        raise lease_lost(lease)
     return found
 
 

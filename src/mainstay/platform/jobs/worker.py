@@ -6,18 +6,19 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 
 import stamina
 import structlog
 
 from mainstay.kernel.errors import Unavailable
 from mainstay.platform.jobs import family, metrics, store
+from mainstay.platform.jobs.acknowledgements import Acknowledgements
 from mainstay.platform.jobs.burial import bury_due
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat, wait_for
 from mainstay.platform.jobs.execution import Execution
 from mainstay.platform.jobs.limits import WorkerLimits
+from mainstay.platform.jobs.lines import Lines
 from mainstay.platform.jobs.models import ClaimedJob
 from mainstay.platform.jobs.pruning import prune
 from mainstay.platform.jobs.registry import JobRegistry
@@ -56,6 +57,10 @@ class Worker:
         self._on_beat = on_beat
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Execution] = {}
+        # How many of them have a slot: their handler has not ended yet.
+        self._handling = 0
+        self._acknowledgements = Acknowledgements(database)
+        self._lines = Lines()
         self.name = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._duties = (
             Duty("jobs.rescue", self._limits.rescue_s, self._rescue),
@@ -115,7 +120,7 @@ class Worker:
         while not stop.is_set():
             # Before the claim and not after it: what is queued meanwhile must not be slept over.
             self._woken.clear()
-            free = self._limits.concurrency - len(self._running)
+            free = self._free_slots()
             self._wakeups.claiming(free)
             try:
                 jobs = await self._claim(free) if free else ()
@@ -132,10 +137,11 @@ class Worker:
             for job in jobs:
                 self._start(job)
             if not jobs:
-                await wait_for(self._woken, self._limits.poll_s)
+                await wait_for(self._woken, self._lines.look_due_s(self._limits.poll_s))
 
     async def _claim(self, count_max: int) -> Sequence[ClaimedJob]:
-        async with self._database.keyhole() as tx:
+        # One statement, so that the locks of queues that have rules end with it, whatever becomes of this process.
+        async with self._database.keyhole_statements() as tx:
             leases = await store.claim(
                 tx,
                 queues=self._registry.queues,
@@ -143,24 +149,36 @@ class Worker:
                 worker=self.name,
                 count_max=count_max,
                 lease_s=self._limits.lease_s,
+                rules=self._registry.rules,
+                lines=self._lines,
             )
-        jobs: list[ClaimedJob] = []
-        for _, group in groupby(sorted(leases, key=lambda lease: lease.tenant_id), key=lambda lease: lease.tenant_id):
-            of_tenant = list(group)
-            async with self._database.read(of_tenant[0].scope) as tx:
-                jobs.extend(await store.load(tx, of_tenant))
-        return jobs
+        return await store.load(self._database, leases) if leases else ()
+
+    def _free_slots(self) -> int:
+        """Return how many jobs may be claimed; one whose end is still being written down keeps no other waiting.
+
+        As many as there are slots may be in that state, so that a database that does not answer ends the claims, too.
+        """
+        slots = self._limits.concurrency
+        return min(slots - self._handling, 2 * slots - len(self._running))
 
     def _start(self, job: ClaimedJob) -> None:
-        execution = Execution(self._database, self._registry, self._limits, job)
+        execution = Execution(
+            self._database, self._registry, self._limits, job, self._acknowledgements, on_handled=self._handled
+        )
         task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
         self._running[task] = execution
-        metrics.SLOTS_TAKEN.set(len(self._running))
+        self._handling += 1
+        metrics.SLOTS_TAKEN.set(self._handling)
         task.add_done_callback(self._ended)
+
+    def _handled(self) -> None:
+        self._handling -= 1
+        metrics.SLOTS_TAKEN.set(self._handling)
+        self._woken.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._wakeups.ended(self._running.pop(task).job.lease.job_id)
-        metrics.SLOTS_TAKEN.set(len(self._running))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job.execution_broke", exc_info=error)

@@ -91,7 +91,7 @@ class OpenAiCompatible:
                         yield event
                 return
             except Retriable as failure:
-                pause_s = None if visible else self._retries.pause_s(attempt, failure.retry_after_s)
+                pause_s = None if visible else self._retries.pause_after(failure, attempt)
                 if pause_s is None or asyncio.get_running_loop().time() + pause_s > ends_at:
                     raise failure.error from None
             attempt += 1

@@ -64,7 +64,7 @@ class OpenAiCompatibleEmbeddings:
             try:
                 return await self._receive(body, ends_at)
             except Retriable as failure:
-                pause_s = self._retries.pause_s(attempt, failure.retry_after_s)
+                pause_s = self._retries.pause_after(failure, attempt)
                 if pause_s is None or clock() + pause_s > ends_at:
                     raise failure.error from None
             attempt += 1

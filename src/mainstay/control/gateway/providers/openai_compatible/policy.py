@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from mainstay.control.gateway.errors import ModelExhausted, ModelMisconfigured, ModelRejected, ModelUnavailable
+from mainstay.control.gateway.errors import (
+    ModelExhausted,
+    ModelMisconfigured,
+    ModelRejected,
+    ModelThrottled,
+    ModelUnavailable,
+)
 from mainstay.kernel.errors import MainstayError
 
 DETAIL_CHARS_MAX = 300
@@ -31,6 +37,14 @@ class Retries:
     backoff_max_s: float = 8.0
     # A provider that asks for more patience than this is reported as exhausted at once.
     retry_after_max_s: float = 20.0
+    # False where a queue waits instead: the provider's 429 is then reported at once, and all its jobs wait for it.
+    waits_when_throttled: bool = True
+
+    def pause_after(self, failure: "Retriable", attempt: int) -> float | None:
+        """Return the pause after `failure` of the attempt number `attempt` (from 0), or None to give up."""
+        if isinstance(failure.error, ModelThrottled) and not self.waits_when_throttled:
+            return None
+        return self.pause_s(attempt, failure.retry_after_s)
 
     def pause_s(self, attempt: int, retry_after_s: float | None) -> float | None:
         """Return the pause after the failed attempt number `attempt` (from 0), or None to give up.
@@ -57,14 +71,16 @@ RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 
 def failure_of_status(status: int, headers: Mapping[str, str], detail: str, model: str) -> Retriable | MainstayError:
     """Return what an HTTP status of the provider means; `detail` is the provider's own sentence, without secrets."""
-    error = _error_of_status(status, detail[:DETAIL_CHARS_MAX], model)
-    return Retriable(error, retry_after_s(headers)) if status in RETRIED_STATUSES else error
+    after_s = retry_after_s(headers)
+    error = _error_of_status(status, after_s, detail[:DETAIL_CHARS_MAX], model)
+    return Retriable(error, after_s) if status in RETRIED_STATUSES else error
 
 
-def _error_of_status(status: int, detail: str, model: str) -> MainstayError:
+def _error_of_status(status: int, after_s: float | None, detail: str, model: str) -> MainstayError:
     said = f" It said: {detail}" if detail else ""
     if status in (402, 429):
-        return ModelExhausted(f"The provider of {model} has no quota left (HTTP {status}).{said} Try again later.")
+        sentence = f"The provider of {model} has no quota left (HTTP {status}).{said} Try again later."
+        return ModelThrottled(sentence, after_s) if status == 429 else ModelExhausted(sentence)
     if status in (401, 403):
         # The provider's own words are left out: they like to repeat the key.
         return ModelMisconfigured(f"The provider of {model} refuses the key (HTTP {status}). Check MAINSTAY_MODEL_KEY.")
