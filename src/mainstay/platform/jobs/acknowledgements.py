@@ -61,4 +61,4 @@ class Acknowledgements:
             if lease.job_id in finished:
                 written.set_result(None)
             else:
-                written.set_exception(lease_lost(lease))
+                written.set_exception(lease_lost(lease.job_id, lease.fence))

@@ -24,10 +24,10 @@ An attempt that would be one more than `attempts_max` is none: the job has faile
 
 import math
 from dataclasses import dataclass
+from uuid import UUID
 
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.platform.jobs.limits import ERROR_CHARS_MAX, ERROR_CODE_CHARS_MAX, PAUSE_S, PAUSE_S_MAX, PAUSE_S_MIN
-from mainstay.platform.jobs.models import Lease
 
 FINAL_KINDS: frozenset[Kind] = frozenset({"invalid", "denied", "unauthenticated", "not_found"})
 
@@ -131,10 +131,10 @@ class LeaveAlone:
 Verdict = Returned | TryAgain | PutOff | GiveUp | HandBack | LeaveAlone
 
 
-def lease_lost(lease: Lease) -> LeaseLost:
+def lease_lost(job_id: UUID, fence: int) -> LeaseLost:
     """Return the error that tells of a job that was lost."""
     return LeaseLost(
-        f"Job {lease.job_id} is not held under fence {lease.fence} any more, because its lease ran out:"
+        f"Job {job_id} is not held under fence {fence} any more, because its lease ran out:"
         " nothing of this attempt is kept."
     )
 

@@ -300,7 +300,7 @@ async def count_due(tx: KeyholeTx, count_max: int) -> Mapping[str, int]:
 async def _fenced(tx: WriteTx, query: str, lease: Lease, **values: object) -> object:
     found: object = await tx.fetch_value(_QUERIES[query], job_id=lease.job_id, fence=lease.fence, **values)
     if found is None:
-        raise lease_lost(lease)
+        raise lease_lost(lease.job_id, lease.fence)
     return found
 
 
