@@ -121,6 +121,18 @@ async def test_flush_sends_ten_to_a_call_and_of_each_delay_one(stub: StubSqs) ->
     assert stub.calls["SendMessageBatch"] == 3
 
 
+async def test_what_is_noted_last_is_sent_before_the_process_ends(
+    lab: Lab, database_urls: DatabaseUrls, stub: StubSqs, queue: str
+) -> None:
+    """One send is on its way, and slow, when the next is noted and the process closes."""
+    async with over_sqs(database_urls, stub, queue, UNLOOKED) as sqs:
+        stub.answers_after_s = 0.3
+        await enqueue_one(sqs.database, lab.tenant.admin, lab.kind())
+        await asyncio.sleep(0.1)
+        await enqueue_one(sqs.database, lab.tenant.admin, lab.kind())
+    assert sum(stub.depth(f"test-{queue}")) == 2
+
+
 async def test_look_makes_the_depth_that_of_the_due_jobs(over: Lab, sqs: Transport, stub: StubSqs) -> None:
     """What a scaler reads: no worker runs, 25 jobs are due and one is not."""
     announcer = Announcer(client_of(stub.address), replace(SQS_QUICK, wakeups_max=40))
@@ -248,7 +260,6 @@ async def test_send_that_fails_changes_nothing(over: Lab, stub: StubSqs) -> None
     assert await over.state(job_id) == "queued"
     await announcer.flush()
     assert _announced(over.queue, "sqs_unavailable") == 1
-    await announcer.close()
 
 
 def _announced(queue: str, outcome: str) -> float:

@@ -28,6 +28,8 @@ class Announcer:
         self._limits = limits
         self._pending: dict[str, set[int]] = {}
         self._noted = asyncio.Event()
+        self._closing = False
+        self._sending: asyncio.Task[None] | None = None
 
     def tell(self, notes: Sequence[object]) -> None:
         """Take what a committed transaction noted; a listener of the database."""
@@ -37,11 +39,10 @@ class Announcer:
                 self._pending.setdefault(note.queue, set()).add(max(0, delay_s))
                 self._noted.set()
 
-    async def run(self) -> None:
-        """Send until cancelled."""
-        while True:
-            await self._noted.wait()
-            await self.flush()
+    def start(self) -> None:
+        """Send from now on, until closed."""
+        self._sending = asyncio.create_task(self._run(), name="sqs.announce")
+        self._sending.add_done_callback(_report_broken)
 
     async def flush(self) -> None:
         """Send what was noted until now."""
@@ -61,11 +62,22 @@ class Announcer:
 
     async def close(self) -> None:
         """Send what is left, as far as there is time: a worker that stops has just handed its jobs back."""
-        try:
-            async with asyncio.timeout(self._limits.close_s):
-                await self.flush()
-        except TimeoutError:
+        if self._sending is None:
+            return
+        self._closing = True
+        self._noted.set()
+        await asyncio.wait((self._sending,), timeout=self._limits.close_s)
+        if not self._sending.done():
             log.warning("sqs.unsent", advice="due jobs are announced again by the next look of any process")
+            self._sending.cancel()
+            await asyncio.wait((self._sending,))
+
+    async def _run(self) -> None:
+        while not self._closing:
+            await self._noted.wait()
+            await self.flush()
+        # What was noted while the last flush was on its way.
+        await self.flush()
 
     async def _top_up(self, queue: str, jobs: int) -> None:
         try:
@@ -90,3 +102,8 @@ class Announcer:
     def _failed(self, queue: str, reason: str, messages: int, error: MainstayError) -> None:
         log.warning("sqs.unannounced", queue=queue, reason=error.message, code=error.code)
         ANNOUNCED.labels(queue, reason, error.code).inc(messages)
+
+
+def _report_broken(sending: asyncio.Task[None]) -> None:
+    if not sending.cancelled() and (error := sending.exception()) is not None:
+        log.error("sqs.announcing_broke", exc_info=error, advice="due jobs are announced by looks alone from here on")

@@ -52,11 +52,9 @@ async def open_sqs(
     client = SqsClient(address, limits)
     announcer = Announcer(client, limits)
     database.on_commit(announcer.tell)
-    sending = asyncio.create_task(announcer.run(), name="sqs.announce")
+    announcer.start()
     try:
         yield SqsTransport(database, client, announcer, limits)
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
         await announcer.close()
         client.close()
