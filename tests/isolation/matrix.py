@@ -26,6 +26,7 @@ PREFIXES = {
     "batch_id": "vsfb_",
     "subject_id": "key_",
     "model": "no-model-",
+    "name": "no-schedule-",
 }
 UNKNOWN_THINGS = {name: prefix + UNKNOWN for name, prefix in PREFIXES.items()}
 _EXPIRE = parse_queries(
