@@ -27,6 +27,7 @@ PREFIXES = {
     "subject_id": "key_",
     "model": "no-model-",
     "job_id": "job_",
+    "name": "no-schedule-",
 }
 UNKNOWN_THINGS = {name: prefix + UNKNOWN for name, prefix in PREFIXES.items()}
 _EXPIRE = parse_queries(

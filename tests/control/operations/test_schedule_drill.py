@@ -20,9 +20,9 @@ import pytest
 from mainstay.control.operations.schedule_clock import ScheduleClock, by_name
 from mainstay.platform.jobs.limits import ON_TIME_S
 from mainstay.platform.postgres import Database
-from tests.conftest import Tell
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.fake_time import ClockedCluster, find_library, skewed
+from tests.support.figures import Figures
 from tests.support.folders import passable_folder
 from tests.support.jobs import REPOSITORY
 from tests.support.schedules import DRILLED, MINUTE, ScheduleTable, due_of
@@ -192,7 +192,9 @@ def expected(name: str, first: datetime, until: datetime, outage: tuple[datetime
         ("2027-10-30T23:20:20Z", "2027-10-31T00:10:20Z", "2027-10-31T04:20:20Z"),
     ],
 )
-async def test_each_due_time_becomes_one_job_whatever_happens(start: str, outage_at: str, end: str, tell: Tell) -> None:
+async def test_each_due_time_becomes_one_job_whatever_happens(
+    start: str, outage_at: str, end: str, record_figure: Figures
+) -> None:
     async with drilling(datetime.fromisoformat(start)) as (drill, first, tenants):
         await drill.all_tick()
         await drill.pass_until(datetime.fromisoformat(outage_at), kill=0.1)
@@ -215,7 +217,7 @@ async def test_each_due_time_becomes_one_job_whatever_happens(start: str, outage
         failures = sum(ticker.failures for ticker in drill.tickers)
         assert min(ticks) >= TICKS_MIN
         assert kills >= 3 + 3
-        tell(
-            f"schedules over {start[:10]}: {ticks} ticks of 3 schedulers, {kills} kills, {failures} ticks cut short,"
-            f" clocks off by 5 min, outage of 1 h: {checked} jobs, each due time once"
-        )
+        day = start[:10]
+        told = f"each due time one; {ticks} ticks, {failures} cut short, clocks off by 5 min, an outage of 1 h"
+        record_figure.record(f"jobs of due times over {day}", checked, tried=checked, unit=told)
+        record_figure.record(f"kills of schedulers over {day}", kills)
