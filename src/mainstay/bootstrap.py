@@ -38,7 +38,7 @@ from mainstay.knowledge.retrieval.ingest import Ingest
 from mainstay.knowledge.retrieval.jobs import handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
-from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
+from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits, measure_depth
 from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
@@ -59,6 +59,7 @@ class ServerSystem:
     routers: Sequence[APIRouter]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     admission: Admission
+    measures: Sequence[Callable[[], Awaitable[None]]] = ()
 
 
 @asynccontextmanager
@@ -73,11 +74,16 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         stack.push_async_callback(admission.close)
         ask = Ask(database, gateway)
         stack.push_async_callback(ask.close)
+
+        async def measure_queues() -> None:
+            await measure_depth(database)
+
         yield ServerSystem(
             database=database,
             routers=server_routers(database, gateway, assistants, blobs, ask, admission, settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
+            measures=(measure_queues,),
         )
 
 

@@ -156,18 +156,7 @@ def print_job(job: dict[str, Any]) -> None:
         print_table(["attempt", "outcome", "ended", "took", "worker", "error"], rows, folded="error")
 
 
-STATS_COLUMNS = [
-    "queue",
-    "queued",
-    "running",
-    "waiting",
-    "oldest",
-    "a second",
-    "retried",
-    "failed",
-    "dead",
-    "time left",
-]
+STATS_COLUMNS = ("queue", "queued", "running", "waiting", "oldest", "per s", "retried", "failed", "dead", "left")
 
 
 def stats_row(one: dict[str, Any]) -> list[Any]:
