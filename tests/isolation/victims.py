@@ -77,7 +77,7 @@ async def make_things(member: Member, *, auditor: Member | None = None) -> Thing
 async def _group(member: Member, auditor: Member | None, canary: str, answer_id: str) -> str:
     """Return a group with the member in it."""
     # A group is made by whoever may; a made-up one is as good for a principal that may not even name one.
-    group_id, maker = f"grp_{answer['id'].removeprefix('resp_')}", auditor or member
+    group_id, maker = f"grp_{answer_id.removeprefix('resp_')}", auditor or member
     if maker.role in ("owner", "admin"):
         group_id = (await maker.call("POST", "/v1/groups", json={"name": f"{canary}-{secrets.token_hex(4)}"}))["id"]
         added = {"principal_id": member.principal_id}
