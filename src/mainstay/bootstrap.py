@@ -77,6 +77,7 @@ class ServerSystem:
     routers: Sequence[APIRouter]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     admission: Admission
+    measures: Sequence[Callable[[], Awaitable[None]]] = ()
 
 
 @asynccontextmanager
@@ -93,15 +94,19 @@ async def open_server(settings: Settings) -> AsyncGenerator[ServerSystem]:
         sqs = await _open_sqs(stack, settings, database)
         if sqs is not None:
             # Where workers are started for what waits, nobody else may be there to tell of it.
-            for duty in (sqs.duty, Duty("jobs.depth", DEPTH_EVERY_S, partial(measure_depth, database))):
-                stack.callback(asyncio.create_task(repeat(duty, asyncio.Event()), name=duty.name).cancel)
+            stack.callback(asyncio.create_task(repeat(sqs.duty, asyncio.Event()), name=sqs.duty.name).cancel)
         ask = Ask(database, gateway)
         stack.push_async_callback(ask.close)
+
+        async def measure_queues() -> None:
+            await measure_depth(database)
+
         yield ServerSystem(
             database=database,
             routers=server_routers(database, gateway, assistants, blobs, ask, admission, declared, settings),
             checks={"database": database.ping, "embedding model": embedder.require_loaded},
             admission=admission,
+            measures=(measure_queues,),
         )
 
 

@@ -8,7 +8,8 @@ something; and every operation of the API must stand in the table, so that a new
 import httpx2
 import pytest
 
-from tests.isolation.operations import EMPTY_FOR, STAFF_ONLY, THINGS, WAYS, Call, Things, Way, method_of, untold
+from tests.isolation.operations import EMPTY_FOR, STAFF_ONLY, WAYS, Call, Way, method_of, untold
+from tests.isolation.things import THINGS, Things
 from tests.isolation.victims import make_things
 from tests.support.system import Member, TestSystem
 

@@ -18,7 +18,7 @@ from tests.support.system import Member, TestSystem
 SECRET = "The bonus of the harbour master is nine thousand crowns."
 PLAIN = "The harbour master wears a yellow coat."
 # Whose rows are an owner's own and not made from a document.
-OF_THEIR_OWNER = {"mainstay.stores", "mainstay.files"}
+OF_THEIR_OWNER = {"mainstay.stores", "mainstay.files", "mainstay.jobs", "mainstay.job_attempts"}
 TABLES = sorted(set(declared().policies) - OF_THEIR_OWNER)
 # Rows of the lexical index are of a whole store: they hold numbers and digests, and no text.
 OF_A_STORE = {

@@ -3,7 +3,8 @@
 import secrets
 from hashlib import sha256
 
-from tests.isolation.operations import Things
+from mainstay.kernel.ids import decode_id
+from tests.isolation.things import Things
 from tests.support.planted_jobs import Planter
 from tests.support.system import Member
 
@@ -41,14 +42,10 @@ async def make_things(member: Member, *, auditor: Member | None = None) -> Thing
     audit_id = f"aud_{answer['id'].removeprefix('resp_')}"
     if auditor is not None:
         audit_id = (await auditor.call("GET", f"/v1/audit?request_id={request_id}"))["data"][0]["id"]
-    # A group is made by whoever may; a made-up one is as good for a principal that may not even name one.
-    group_id, maker = f"grp_{answer['id'].removeprefix('resp_')}", auditor or member
-    if maker.role in ("owner", "admin"):
-        group_id = (await maker.call("POST", "/v1/groups", json={"name": f"{canary}-{secrets.token_hex(4)}"}))["id"]
-        added = {"principal_id": member.principal_id}
-        await maker.call("POST", f"/v1/groups/{group_id}/members", json=added)
+    group_id = await _group(member, auditor, canary, answer["id"])
     assert member.owner is not None
     planter = Planter.of(member.owner, member.tenant_id, member.principal_id)
+    job_id = await planter.succeeded()
     return Things(
         canary=canary,
         gate=gate,
@@ -69,11 +66,23 @@ async def make_things(member: Member, *, auditor: Member | None = None) -> Thing
         content_sha256=sha256(text.encode()).hexdigest(),
         principal_id=member.principal_id,
         group_id=group_id,
-        job_id=await planter.succeeded(),
-        late_job_id=await planter.queued(),
+        job_id=job_id,
+        # The other's child, so that a list of children has something to show.
+        late_job_id=await planter.queued(parent=decode_id("job_", job_id)),
         unwanted_job_id=await planter.queued(),
         dead_job_id=await planter.dead(),
     )
+
+
+async def _group(member: Member, auditor: Member | None, canary: str, answer_id: str) -> str:
+    """Return a group with the member in it."""
+    # A group is made by whoever may; a made-up one is as good for a principal that may not even name one.
+    group_id, maker = f"grp_{answer_id.removeprefix('resp_')}", auditor or member
+    if maker.role in ("owner", "admin"):
+        group_id = (await maker.call("POST", "/v1/groups", json={"name": f"{canary}-{secrets.token_hex(4)}"}))["id"]
+        added = {"principal_id": member.principal_id}
+        await maker.call("POST", f"/v1/groups/{group_id}/members", json=added)
+    return group_id
 
 
 async def _add(

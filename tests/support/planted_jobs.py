@@ -51,7 +51,7 @@ class Planter:
     async def queued(self, kind: JobKind = PLANTED, *, delay_s: float = 3600.0, **given: object) -> str:
         """Return the id of a job that waits for its time."""
         async with self.database.write(self.scope, unaudited="a test") as tx:
-            job_id = await enqueue(tx, kind, {"n": 1}, request_id="tests", delay_s=delay_s, **given)
+            job_id = await enqueue(tx, kind, {}, request_id="tests", delay_s=delay_s, **given)
         return encode_id("job_", job_id)
 
     async def succeeded(self, result: object = None) -> str:

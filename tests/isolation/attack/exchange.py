@@ -8,7 +8,7 @@ import httpx2
 
 from tests.isolation.attack.cases import Case
 from tests.isolation.attack.principals import Attacker
-from tests.isolation.operations import Things
+from tests.isolation.things import Things
 
 # What differs between two answers to the same request: ids and moments of ours, and how long it took.
 _OURS = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|\"(?:created_at|last_active_at)\":\d+|:\d+\.\d+")

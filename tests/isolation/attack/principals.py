@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 import httpx2
 
-from tests.isolation.operations import Things
+from tests.isolation.things import Things
 from tests.isolation.victims import make_things
 from tests.support.system import Member, TestSystem
 

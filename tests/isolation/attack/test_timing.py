@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from tests.isolation.attack.principals import Attacker, Stage, make_stage
-from tests.isolation.operations import WAYS, Call, Things, method_of
+from tests.isolation.operations import WAYS, Call, method_of
+from tests.isolation.things import Things
 from tests.support.figures import Figures
 from tests.support.processes import RunningProcesses
 from tests.support.ranking import Separation, separation

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from mainstay.platform.jobs import store
-from mainstay.platform.postgres import Database
+from mainstay.platform.postgres import Database, Scope
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 
 FINISHED, QUEUED, TENANTS = 100_000, 1_000, 20
@@ -43,6 +44,12 @@ ARGUMENTS = {
     "claim_jobs.line_jobs": "'{}'::uuid[]",
     "current_setting('mainstay.claim_began'::text)": "'0'",
     "rescue_jobs.count_max": "1000",
+    "wake_parents.tenant_ids": "ARRAY['00000000-0000-7000-8000-000000000001'::uuid]",
+    "wake_parents.job_ids": "ARRAY['00000000-0000-7000-8000-000000000001'::uuid]",
+    "wake_waiting.count_max": "1000",
+    "prune_jobs.keep_dead": "interval '90 days'",
+    "prune_jobs.keep": "interval '30 days'",
+    "prune_jobs.count_max": "1000",
 }
 
 
@@ -93,6 +100,48 @@ async def test_rescue_reads_only_what_runs(full_urls: DatabaseUrls, function: st
         await connection.close()
     assert "jobs_running" in plan, plan
     assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("function", "index"),
+    [("wake_parents", "jobs_children"), ("wake_waiting", "jobs_waiting"), ("prune_jobs", "jobs_finished")],
+)
+async def test_looks_read_only_what_they_are_about(full_urls: DatabaseUrls, function: str, index: str) -> None:
+    connection = await asyncpg.connect(full_urls.superuser)
+    try:
+        await connection.execute("ANALYZE mainstay.jobs")
+        plan = await plan_of(connection, function)
+    finally:
+        await connection.close()
+    assert index in plan, plan
+    assert "Seq Scan on jobs" not in plan, plan
+
+
+LOOKS = {
+    "dead letters": ("state = ANY ('{dead}')", "jobs_dead"),
+    "children": ("parent_id = '00000000-0000-7000-8000-000000000001'", "jobs_family"),
+    "throughput": ("finished_at > now() - interval '5 minutes' AND state = 'succeeded'", "jobs_finished"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_people_read_only_what_they_ask_for(full_urls: DatabaseUrls, look: str) -> None:
+    """As the runtime role, under the policies, in a tenant with thousands of finished jobs."""
+    condition, index = LOOKS[look]
+    tenant_id = UUID("00000000-0000-7000-8000-000000000001")
+    connection = await asyncpg.connect(full_urls.app)
+    try:
+        async with connection.transaction():
+            scope = SCOPE_KEY.sign(Scope(tenant_id, tenant_id, sees_all=True))
+            await connection.fetchval("SELECT set_config('mainstay.scope', $1, true)", scope)
+            rows = await connection.fetch(
+                f"EXPLAIN (COSTS OFF) SELECT queue, count(*) FROM mainstay.jobs"
+                f" WHERE tenant_id = '{tenant_id}' AND {condition} GROUP BY queue"
+            )
+    finally:
+        await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert index in plan, plan
 
 
 async def test_claim_of_many_slots_takes_from_many_tenants(full_urls: DatabaseUrls) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, schedules, system, worker
+from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, schedules, system, watch, worker
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
 from mainstay.sdk import ApiError, Unreachable
@@ -42,6 +42,7 @@ for command in (
     records.audit,
 ):
     app.command()(command)
+app.add_typer(watch.jobs, name="jobs")
 app.add_typer(admin.tenants, name="tenants")
 app.add_typer(admin.keys, name="keys")
 app.add_typer(limits.plans, name="plans")

@@ -26,6 +26,11 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, folded: str = "") -> None:
     """Print rows under columns; numbers stand on the right, and the column `folded` may take several lines."""
+    console.print(make_table(columns, rows, folded=folded))
+
+
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, folded: str = "") -> Table:
+    """Return the table that `print_table` prints."""
     rows = list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for index, column in enumerate(columns):
@@ -34,7 +39,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, folded
         table.add_column(column, justify=justify, overflow="fold", no_wrap=column != folded)
     for row in rows:
         table.add_row(*("–" if cell is None else str(cell) for cell in row))
-    console.print(table)
+    return table
 
 
 def moment(iso: str) -> str:
@@ -45,3 +50,20 @@ def moment(iso: str) -> str:
 def day(seconds: int | None) -> str | None:
     """Return the day of a moment in seconds since 1970, for people."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+def clock(seconds: int | None) -> str | None:
+    """Return a moment in seconds since 1970 to the second, for people."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float | None) -> str | None:
+    """Return how long something takes, in the two largest units, for people."""
+    if seconds is None:
+        return None
+    whole = round(seconds)
+    for unit_s, unit, smaller_s, smaller in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit_s:
+            rest = whole % unit_s // smaller_s
+            return f"{whole // unit_s} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"

@@ -43,7 +43,7 @@ def create_app(
             app.state.admission = system.admission
             for router in system.routers:
                 app.include_router(router, dependencies=[Depends(operator_audited)])
-            app.include_router(HealthRoutes(system.checks).router())
+            app.include_router(HealthRoutes(system.checks, system.measures).router())
             app.include_router(_page_router())
             app.mount("/page", _PageFiles(directory=PAGE), name="page")
             require_declared(app, declared)

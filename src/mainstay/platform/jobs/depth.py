@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from mainstay.platform.jobs import metrics, store
 from mainstay.platform.postgres import Database
 
+# Queues that this process has told of: one that became empty is told of as empty, and not as it last was.
+_TOLD: set[str] = set()
 STATES = ("queued", "running", "waiting", "failed")
 
 
@@ -12,7 +14,8 @@ async def measure_depth(database: Database, queues: Iterable[str] = ()) -> None:
     """Count the unfinished and dead jobs of all queues into the gauges; an empty one of `queues` is told of, too."""
     async with database.keyhole() as tx:
         depths = {(depth.queue, depth.state): depth for depth in await store.count(tx)}
-    for queue in {*queues, *(queue for queue, _ in depths)}:
+    _TOLD.update(queues, (queue for queue, _ in depths))
+    for queue in _TOLD:
         for state in STATES:
             found = depths.get((queue, state))
             metrics.DEPTH.labels(queue, state).set(found.jobs if found else 0)
