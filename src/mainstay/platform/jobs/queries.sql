@@ -60,16 +60,13 @@ SELECT tenant_id, job_id, queue, state FROM keyhole.rescue_jobs(:count_max)
 
 -- name: finish_job
 -- Marks a job as succeeded if its fence is still held.
-UPDATE mainstay.jobs
-   SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
-       error_code = NULL, error = NULL
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
-RETURNING true
+SELECT true FROM mainstay.finish_job(:tenant_id, :job_id, :fence) AS finished WHERE finished
 
 -- name: hold_job
--- Keeps a job from being rescued until the transaction ends, if its fence is still held.
+-- Keeps a job from being rescued until the transaction ends, if its fence is still held. Here and below a job that runs
+-- is known by its lease: asked for the state, the planner may read all dead entries of the index of what runs.
 SELECT true FROM mainstay.jobs
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
    FOR NO KEY UPDATE
 
 -- name: postpone_job
@@ -78,7 +75,7 @@ UPDATE mainstay.jobs
    SET state = CASE WHEN attempt < attempts_max THEN 'queued' ELSE 'failed' END,
        run_at = clock_timestamp() + make_interval(secs => CASE WHEN attempt < attempts_max THEN :delay_s ELSE 0 END),
        lease_expires_at = NULL, worker = NULL, error_code = :code, error = :reason
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
 RETURNING state
 
 -- name: fail_job
@@ -86,7 +83,7 @@ RETURNING state
 UPDATE mainstay.jobs
    SET state = 'failed', run_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
        error_code = :code, error = :reason
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
 RETURNING true
 
 -- name: take_burials
