@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all:
 PIP_INSTALL_BENCH := $(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install up down demo test test-deep check bench bench-answers bench-footprint bench-golden bench-quality lock clean
+.PHONY: help install up down demo test test-deep check bench bench-answers bench-footprint bench-golden bench-jobs bench-quality lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-golden: $(VENV)/.runtime ## the golden questions of the samples, asked of 
 
 bench-footprint: $(VENV)/.runtime ## seconds to the second start, and idle memory
 	@$(BIN)/python bench/footprint.py
+
+bench-jobs: $(VENV)/.test $(VENV_BENCH)/.peers ## jobs beside pgqueuer, procrastinate, dramatiq on Redis and by hand; about fifteen minutes
+	@$(BIN)/python -m bench.jobs
 
 bench-quality: $(VENV)/.test $(VENV_BENCH)/.peers ## nDCG@10 of both legs and the hybrid on judged sets, beside bm25s
 	@$(BIN)/python -m bench.quality

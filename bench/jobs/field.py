@@ -98,8 +98,8 @@ class Field:
             middle, all_rates = _median(rates), [rate.jobs_per_s for rate in rates]
             print(
                 f"{name:20} {job:5} {processes:9} {middle.jobs_per_s:8,.0f}"
-                f" {min(all_rates):7,.0f}-{max(all_rates):7,.0f}  "
-                f" {middle.system_cpu_ms:.3f}, {middle.postgres_cpu_ms:.3f}"
+                f" {min(all_rates):7,.0f}-{max(all_rates):7,.0f}"
+                f"   {middle.system_cpu_ms:.3f}, {middle.postgres_cpu_ms:.3f}"
             )
 
     def rival(self, name: str, processes: int, job: str = "noop") -> Rival:

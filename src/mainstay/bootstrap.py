@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
 from fastapi import APIRouter
 
@@ -63,7 +62,6 @@ from mainstay.product import Product, load_product
 from mainstay.schema import migrations
 
 SWEEP_EVERY_S = 30.0
-DEPTH_EVERY_S = 15.0
 # As long as `mainstay up` lets a preparation take.
 MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2

@@ -1171,7 +1171,7 @@ BEGIN ATOMIC
  WITH finished AS (
           UPDATE mainstay.jobs j SET state = 'succeeded'::text, finished_at = clock_timestamp(), lease_expires_at = NULL::timestamp with time zone, worker = NULL::text, error_code = NULL::text, error = NULL::text
             FROM UNNEST(finish_jobs.tenant_ids, finish_jobs.job_ids, finish_jobs.fences) l(tenant_id, id, fence)
-           WHERE ((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence) AND (j.state = 'running'::text))
+           WHERE ((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence) AND (j.lease_expires_at IS NOT NULL))
            RETURNING j.id
          )
   SELECT f.id
@@ -1277,13 +1277,13 @@ BEGIN ATOMIC
              j.fence
             FROM (UNNEST(renew_leases.tenant_ids, renew_leases.job_ids, renew_leases.fences) l(tenant_id, id, fence)
               JOIN mainstay.jobs j ON (((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.fence = l.fence))))
-           WHERE (j.state = ANY (ARRAY['running'::text, 'succeeded'::text]))
+           WHERE ((j.lease_expires_at IS NOT NULL) OR (j.state = 'succeeded'::text))
          ), unlocked AS MATERIALIZED (
           SELECT j.tenant_id,
              j.id
             FROM (held h_1
               JOIN mainstay.jobs j ON (((j.tenant_id = h_1.tenant_id) AND (j.id = h_1.id) AND (j.fence = h_1.fence))))
-           WHERE (j.state = 'running'::text)
+           WHERE (j.lease_expires_at IS NOT NULL)
           FOR UPDATE OF j SKIP LOCKED
          ), renewed AS (
           UPDATE mainstay.jobs j SET lease_expires_at = (clock_timestamp() + renew_leases.lease)
@@ -1703,6 +1703,22 @@ REVOKE ALL ON ROUTINE mainstay.current_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.current_tenant() TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION mainstay.finish_job(tenant uuid, job uuid, held_fence bigint, kept jsonb, kept_object text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+BEGIN
+    UPDATE mainstay.jobs j
+       SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+           error_code = NULL, error = NULL, result = kept, result_object = kept_object
+     WHERE j.tenant_id = tenant AND j.id = job AND j.fence = held_fence AND j.lease_expires_at IS NOT NULL;
+    RETURN found;
+END $function$;
+REVOKE ALL ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION mainstay.load_jobs(scopes text[], places integer[], job_ids uuid[], fences bigint[])
  RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer)
  LANGUAGE plpgsql
@@ -1717,7 +1733,7 @@ BEGIN
                    j.redrives
               FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
               JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
-             WHERE l.place = turn AND j.state = 'running';
+             WHERE l.place = turn AND j.lease_expires_at IS NOT NULL;
     END LOOP;
     PERFORM set_config('mainstay.scope', '', true);
 END $function$;

@@ -33,9 +33,8 @@ async def claim(lab: Lab, *, lease_s: float = 60) -> Lease:
 
 
 async def run_of(lab: Lab, lease: Lease) -> JobRun:
-    async with lab.database.read(lease.scope) as tx:
-        (job,) = await store.load(tx, [lease])
-    return JobRun(lab.database, job)
+    (job,) = await store.load(lab.database, [lease])
+    return JobRun(lab.database, job, lab.kind())
 
 
 async def test_success_leaves_no_row(lab: Lab) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from mainstay.platform.jobs import WorkerLimits, enqueue
 from mainstay.platform.processes.ports import pick_port
-from tests.conftest import Tell
 from tests.platform.jobs.conftest import Lab
+from tests.support.figures import Figures
 from tests.support.jobs import DEADLINE_S, QUICK, eventually
 from tests.support.transport_worker import TransportChild
 
@@ -105,26 +105,25 @@ def check(seen: Stop, limits: WorkerLimits) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_sigterm_under_load_stops_claiming_and_hands_back(lab: Lab, tell: Tell) -> None:
+async def test_sigterm_under_load_stops_claiming_and_hands_back(lab: Lab, record_figure: Figures) -> None:
     limits = replace(QUICK, concurrency=HELD + 3, lease_s=60.0, drain_s=1.5)
     seen = await stop_under_load(lab, limits, backlog=2_000)
     check(seen, limits)
-    tell(_figures(seen, limits))
+    _record(record_figure, seen, limits)
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(300)
-async def test_sigterm_with_the_limits_of_production(lab: Lab, tell: Tell) -> None:
+async def test_sigterm_with_the_limits_of_production(lab: Lab, record_figure: Figures) -> None:
     limits = replace(WorkerLimits(), concurrency=HELD + 3, lease_s=60.0, heartbeat_s=10.0)
     seen = await stop_under_load(lab, limits, backlog=5_000)
     assert seen.ended_s >= limits.drain_s
     check(seen, limits)
-    tell(_figures(seen, limits))
+    _record(record_figure, seen, limits)
 
 
-def _figures(seen: Stop, limits: WorkerLimits) -> str:
-    return (
-        f"SIGTERM under load, drain of {limits.drain_s:g} s: last claim after {seen.last_claim_s:.2f} s,"
-        f" {HELD} jobs handed back after {seen.handed_back_s:.2f} s (lease {limits.lease_s:g} s),"
-        f" process ended after {seen.ended_s:.2f} s"
-    )
+def _record(figures: Figures, seen: Stop, limits: WorkerLimits) -> None:
+    name = f"SIGTERM under load, drain of {limits.drain_s:g} s"
+    figures.record(f"{name}: last claim after", round(seen.last_claim_s, 2), unit="s")
+    figures.record(f"{name}: {HELD} jobs handed back after", round(seen.handed_back_s, 2), unit="s")
+    figures.record(f"{name}: process ended after", round(seen.ended_s, 2), unit="s")

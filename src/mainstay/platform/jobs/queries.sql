@@ -80,16 +80,13 @@ SELECT tenant_id, job_id, queue, state FROM keyhole.rescue_jobs(:count_max)
 
 -- name: finish_job
 -- Marks a job as succeeded, with its result, if its fence is still held.
-UPDATE mainstay.jobs
-   SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
-       error_code = NULL, error = NULL, result = :result, result_object = :result_object
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
-RETURNING true
+SELECT true FROM mainstay.finish_job(:tenant_id, :job_id, :fence, :result, :result_object) AS finished WHERE finished
 
 -- name: hold_job
--- Keeps a job from being rescued until the transaction ends, if its fence is still held.
+-- Keeps a job from being rescued until the transaction ends, if its fence is still held. Here and below a job that runs
+-- is known by its lease: asked for the state, the planner may read all dead entries of the index of what runs.
 SELECT true FROM mainstay.jobs
- WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
    FOR NO KEY UPDATE
 
 -- name: postpone_job
@@ -100,7 +97,7 @@ WITH held AS MATERIALIZED (
            CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
                 WHEN attempt < attempts_max THEN 'queued' ELSE 'failed' END AS state_next
       FROM mainstay.jobs
-     WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+     WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
        FOR NO KEY UPDATE
 ), ended AS (
     UPDATE mainstay.jobs j
@@ -126,7 +123,7 @@ WITH held AS MATERIALIZED (
     SELECT id, fence, attempt, worker, started_at,
            CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'failed' END AS state_next
       FROM mainstay.jobs
-     WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND state = 'running'
+     WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
        FOR NO KEY UPDATE
 ), ended AS (
     UPDATE mainstay.jobs j

@@ -185,7 +185,8 @@ CALL mainstay.open_keyhole('keyhole.claim_jobs(text[], text[], text, int, interv
                                                int[], boolean, text[], uuid[], int[], bigint[], uuid[])');
 
 -- Marks jobs as succeeded that are still held, many at a time, and returns them. One that was marked already under the
--- same fence is among them: whoever lost the database's answer asks again.
+-- same fence is among them: whoever lost the database's answer asks again. A job that runs is known by its lease, as in
+-- queries.sql: asked for the state, the planner may read all dead entries of the index of what runs.
 CREATE FUNCTION keyhole.finish_jobs(tenant_ids uuid[], job_ids uuid[], fences bigint[])
 RETURNS TABLE (job_id uuid)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -197,7 +198,7 @@ BEGIN ATOMIC
            SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
                error_code = NULL, error = NULL
           FROM unnest(finish_jobs.tenant_ids, finish_jobs.job_ids, finish_jobs.fences) AS l (tenant_id, id, fence)
-         WHERE j.tenant_id = l.tenant_id AND j.id = l.id AND j.fence = l.fence AND j.state = 'running'
+         WHERE j.tenant_id = l.tenant_id AND j.id = l.id AND j.fence = l.fence AND j.lease_expires_at IS NOT NULL
         RETURNING j.id
     )
     SELECT f.id FROM finished f
@@ -238,9 +239,47 @@ BEGIN
                    j.redrives
               FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
               JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
-             WHERE l.place = turn AND j.state = 'running';
+             WHERE l.place = turn AND j.lease_expires_at IS NOT NULL;
     END LOOP;
     PERFORM set_config('mainstay.scope', '', true);
 END $$;
 REVOKE ALL ON FUNCTION mainstay.load_jobs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mainstay.load_jobs TO mainstay_runtime;
+
+-- As in 0002, and found by the key alone: see finish_jobs.
+CREATE OR REPLACE FUNCTION keyhole.renew_leases(tenant_ids uuid[], job_ids uuid[], fences bigint[], lease interval)
+RETURNS TABLE (job_id uuid)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH held AS MATERIALIZED (
+        SELECT j.tenant_id, j.id, j.fence
+          FROM unnest(renew_leases.tenant_ids, renew_leases.job_ids, renew_leases.fences) AS l (tenant_id, id, fence)
+          JOIN mainstay.jobs j ON j.tenant_id = l.tenant_id AND j.id = l.id AND j.fence = l.fence
+         WHERE j.lease_expires_at IS NOT NULL OR j.state = 'succeeded'
+    ), unlocked AS MATERIALIZED (
+        SELECT j.tenant_id, j.id
+          FROM held h JOIN mainstay.jobs j ON j.tenant_id = h.tenant_id AND j.id = h.id AND j.fence = h.fence
+         WHERE j.lease_expires_at IS NOT NULL
+           FOR UPDATE OF j SKIP LOCKED
+    ), renewed AS (
+        UPDATE mainstay.jobs j SET lease_expires_at = clock_timestamp() + renew_leases.lease
+          FROM unlocked u
+         WHERE j.tenant_id = u.tenant_id AND j.id = u.id
+    )
+    SELECT h.id FROM held h;
+END;
+
+-- Marks one job as succeeded if its fence is still held, in the transaction of its effect. A function, because the plan
+-- of an update under row security takes longer to make than to carry out, and here it is made once for a session.
+CREATE FUNCTION mainstay.finish_job(tenant uuid, job uuid, held_fence bigint, kept jsonb, kept_object text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    UPDATE mainstay.jobs j
+       SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+           error_code = NULL, error = NULL, result = kept, result_object = kept_object
+     WHERE j.tenant_id = tenant AND j.id = job AND j.fence = held_fence AND j.lease_expires_at IS NOT NULL;
+    RETURN found;
+END $$;
+REVOKE ALL ON FUNCTION mainstay.finish_job FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mainstay.finish_job TO mainstay_runtime;
