@@ -170,7 +170,7 @@ async def test_abused_pooler_keeps_tenants_apart(urls: DatabaseUrls) -> None:
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 @pytest.mark.parametrize("how", ["directly", "through PgBouncer"])
 async def test_pool_abused_for_long_keeps_tenants_apart(urls: DatabaseUrls, how: str) -> None:
     if how == "directly":

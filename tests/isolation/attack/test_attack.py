@@ -136,7 +136,7 @@ async def test_attack_in_short(
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2700)
 async def test_attack_in_full(
     processes: RunningProcesses, superuser: asyncpg.Connection, record_figure: Figures
 ) -> None:
