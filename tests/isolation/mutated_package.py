@@ -65,13 +65,15 @@ class MutatedPackage:
         # Compiled once, and held to the digest of each file: by its size and second a mutant could be missed.
         compileall.compile_dir(self._copy, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
 
-    async def run(self, tests: Sequence[str], mutant: RuleMutant | None = None) -> str:
+    async def run(
+        self, tests: Sequence[str], mutant: RuleMutant | None = None, *, deadline_s: float = RUN_DEADLINE_S
+    ) -> str:
         """Return the first of `tests` that fails on the copy, with a mutant where one is given, or nothing."""
         path = self._copy / mutant.file if mutant else None
         if mutant and path:
             path.write_text(mutant.changed(), "utf-8")
         try:
-            code, output = await self._pytest(tests)
+            code, output = await self._pytest(tests, deadline_s)
         finally:
             if mutant and path:
                 shutil.copyfile(PACKAGE / mutant.file, path)
@@ -82,7 +84,7 @@ class MutatedPackage:
         assert found is not None, output
         return found[1]
 
-    async def _pytest(self, tests: Sequence[str]) -> tuple[int, str]:
+    async def _pytest(self, tests: Sequence[str], deadline_s: float) -> tuple[int, str]:
         options = ("-n", "0", "-x", "-q", "--no-header", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "pytest", *options, *tests,
@@ -93,7 +95,7 @@ class MutatedPackage:
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
-            async with asyncio.timeout(RUN_DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 output, _ = await process.communicate()
         finally:
             if process.returncode is None:

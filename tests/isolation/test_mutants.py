@@ -78,7 +78,7 @@ async def test_some_mutants_are_killed(
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_every_mutant_is_killed(
     superuser: asyncpg.Connection, database_urls: DatabaseUrls, record_figure: Figures
 ) -> None:

@@ -19,6 +19,7 @@ from mainstay.knowledge.documents import service as documents
 from mainstay.platform.postgres import Database, PoolLimits
 from mainstay.platform.postgres.queries import parse_queries
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
+from tests.support.figures import Figures
 from tests.support.pgbouncer import find_pgbouncer, pgbouncer
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -140,9 +141,11 @@ async def abuse(urls: DatabaseUrls, url: str, limits: PoolLimits, transactions: 
     return let_loose
 
 
-def check(found: Abuse, how: str) -> None:
-    """Print what was tried, and fail on any row too many or too few, or where a kind of mischief did not happen."""
-    print(f"{how}: {sum(found.ends.values())} transactions, {dict(found.seen)}, ends {dict(found.ends)}")
+def check(found: Abuse, how: str, figures: Figures) -> None:
+    """Record what was tried, and fail on any row too many or too few, or where a kind of mischief did not happen."""
+    wrong = found.seen["rows of others"] + found.seen["own rows missing"]
+    told = f"reads are judged; transactions ended {dict(found.ends)}"
+    figures.record(f"reads on an abused pool, {how}", found.seen["reads"] - wrong, unit=told, tried=found.seen["reads"])
     assert found.seen["reads"] > TENANTS
     assert found.seen["rows of others"] == 0
     assert found.seen["own rows missing"] == 0
@@ -151,30 +154,30 @@ def check(found: Abuse, how: str) -> None:
     assert sum(count for end, count in found.ends.items() if "killed" in end)
 
 
-async def through_pgbouncer(urls: DatabaseUrls, transactions: int) -> None:
+async def through_pgbouncer(urls: DatabaseUrls, transactions: int, figures: Figures) -> None:
     program = find_pgbouncer()
     if program is None:
         pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
     with pgbouncer(program, urls.app, sessions_max=CONNECTIONS) as url:
         limits = PoolLimits(connections_max=AT_ONCE, statement_timeout_s=STATEMENT_TIMEOUT_S, pooled=True)
-        check(await abuse(urls, url, limits, transactions), "through PgBouncer")
+        check(await abuse(urls, url, limits, transactions), "through PgBouncer", figures)
 
 
-async def test_abused_pool_keeps_tenants_apart(urls: DatabaseUrls) -> None:
+async def test_abused_pool_keeps_tenants_apart(urls: DatabaseUrls, record_figure: Figures) -> None:
     limits = PoolLimits(connections_max=CONNECTIONS, statement_timeout_s=STATEMENT_TIMEOUT_S)
-    check(await abuse(urls, urls.app, limits, SHORT_TRANSACTIONS), "directly")
+    check(await abuse(urls, urls.app, limits, SHORT_TRANSACTIONS), "directly", record_figure)
 
 
-async def test_abused_pooler_keeps_tenants_apart(urls: DatabaseUrls) -> None:
-    await through_pgbouncer(urls, SHORT_TRANSACTIONS)
+async def test_abused_pooler_keeps_tenants_apart(urls: DatabaseUrls, record_figure: Figures) -> None:
+    await through_pgbouncer(urls, SHORT_TRANSACTIONS, record_figure)
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 @pytest.mark.parametrize("how", ["directly", "through PgBouncer"])
-async def test_pool_abused_for_long_keeps_tenants_apart(urls: DatabaseUrls, how: str) -> None:
+async def test_pool_abused_for_long_keeps_tenants_apart(urls: DatabaseUrls, record_figure: Figures, how: str) -> None:
     if how == "directly":
         limits = PoolLimits(connections_max=CONNECTIONS, statement_timeout_s=STATEMENT_TIMEOUT_S)
-        check(await abuse(urls, urls.app, limits, DEEP_TRANSACTIONS), how)
+        check(await abuse(urls, urls.app, limits, DEEP_TRANSACTIONS), how, record_figure)
     else:
-        await through_pgbouncer(urls, DEEP_TRANSACTIONS)
+        await through_pgbouncer(urls, DEEP_TRANSACTIONS, record_figure)

@@ -16,6 +16,7 @@ from mainstay.knowledge.documents.chunking import chunk
 from mainstay.knowledge.documents.parsed import ParsedDocument, ParseRejected
 from mainstay.knowledge.documents.parsers.cleaning import has_visible
 from mainstay.knowledge.documents.parsing import ParserPool
+from tests.support.figures import Figures
 
 Row = dict[str, object]
 # Formats that have to come out as documents, but for encrypted and scanned files.
@@ -67,7 +68,9 @@ def says(expected: str, text: str) -> bool:
 
 @pytest.mark.deep
 @pytest.mark.timeout(600)
-async def test_every_file_of_the_data_folder_ends_with_text_or_a_reason(documents_folder: Path) -> None:
+async def test_every_file_of_the_data_folder_ends_with_text_or_a_reason(
+    documents_folder: Path, record_figure: Figures
+) -> None:
     rows = manifest(documents_folder)
     states: Counter[tuple[str, str]] = Counter()
     seconds: dict[str, float] = defaultdict(float)
@@ -108,6 +111,9 @@ async def test_every_file_of_the_data_folder_ends_with_text_or_a_reason(document
         f"must_include in parsed files: {exact} of {expected} exactly, {by_words} in words; in rejected ones: {unread}"
     )
     print(f"must_not_include: {forbidden} found")
+    record_figure.record(
+        "files with text or a reason", len(rows) - len({one.split(":")[0] for one in problems}), tried=len(rows)
+    )
     assert sum(states.values()) == len(rows) > 0
     assert not problems, "\n".join(problems)
     assert by_words >= 0.85 * expected
@@ -153,7 +159,7 @@ def print_table(
 
 @pytest.mark.deep
 @pytest.mark.timeout(600)
-async def test_damaged_files_end_and_leave_the_pool_whole(documents_folder: Path) -> None:
+async def test_damaged_files_end_and_leave_the_pool_whole(documents_folder: Path, record_figure: Figures) -> None:
     rows = [row for row in manifest(documents_folder) if cast("int", row["bytes"]) < 200_000]
     chance = random.Random(20261121)  # noqa: S311  (the same damage on every run)
     states: Counter[str] = Counter()
@@ -171,6 +177,7 @@ async def test_damaged_files_end_and_leave_the_pool_whole(documents_folder: Path
                 states["parsed"] += 1
             except ParseRejected as rejection:
                 states[rejection.code] += 1
-    print(f"\n{MUTATIONS} damaged files: {dict(states)}")
+    in_time = MUTATIONS - states["timeout"]
+    record_figure.record("damaged files that end", in_time, unit=f"{dict(states)}", tried=MUTATIONS)
     assert sum(states.values()) == MUTATIONS
     assert states["timeout"] == 0

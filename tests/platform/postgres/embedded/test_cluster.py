@@ -17,6 +17,7 @@ from mainstay.platform.postgres.embedded.binaries import find_binaries
 from mainstay.platform.processes.account import unprivileged_account
 from mainstay.platform.processes.deadline import Deadline, Interrupted
 from mainstay.platform.processes.identity import ProcessIdentity, identify, is_alive
+from tests.support.figures import Figures
 
 START_S = 30.0
 STOP_S = 10.0
@@ -344,7 +345,7 @@ def test_url_not_started_is_an_error(open_folder: Path) -> None:
 
 
 @pytest.mark.deep
-async def test_kill_storm_loses_no_committed_row(new_cluster: NewCluster) -> None:
+async def test_kill_storm_loses_no_committed_row(new_cluster: NewCluster, record_figure: Figures) -> None:
     """Kill the server twenty times while rows are committed; every acknowledged one must be there at the end."""
     cluster = new_cluster()
     cluster.start(START_S)
@@ -359,5 +360,5 @@ async def test_kill_storm_loses_no_committed_row(new_cluster: NewCluster) -> Non
         connection.terminate()
         cluster.start(START_S)
     (row,) = await _fetch(cluster.owner_url, "SELECT count(*) AS n, count(DISTINCT a) AS d FROM storm")
-    print(f"{acknowledged} acknowledged rows over 20 kills, {row['n']} found")
+    record_figure.record("rows kept over 20 kills", row["n"], tried=acknowledged)
     assert row["n"] == row["d"] == acknowledged
