@@ -1,5 +1,6 @@
 """The only place where objects are wired: settings in, the objects of a process out."""
 
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ from mainstay.knowledge.retrieval.ingest import Ingest
 from mainstay.knowledge.retrieval.jobs import handlers
 from mainstay.knowledge.retrieval.routes import SearchRoutes
 from mainstay.platform.blobs import Blobs
-from mainstay.platform.jobs import Duty, JobRegistry, PostgresWakeups, Worker, WorkerLimits
+from mainstay.platform.jobs import Duty, JobProcesses, JobRegistry, PostgresWakeups, Worker, WorkerLimits
+from mainstay.platform.jobs.isolation.child import JobSystem
 from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
 from mainstay.platform.postgres.migrations import wait_until_migrated
 from mainstay.platform.postgres.posture import require_safe_role
@@ -48,6 +50,9 @@ SWEEP_EVERY_S = 30.0
 # As long as `mainstay up` lets a preparation take.
 MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2
+# What a worker starts for a job that must not run in it. Each of these runs one job at a time.
+JOB_COMMAND = (sys.executable, "-m", "mainstay.edge.worker.job_child")
+JOB_CONNECTIONS_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -112,31 +117,46 @@ async def worker_system(on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
     """Open what a worker process needs, as its environment says."""
     settings = load_settings()
     configure_logging("worker", level=settings.log_level)
-    async with open_worker(settings, on_beat=on_beat) as worker:
+    async with (
+        JobProcesses(JOB_COMMAND) as processes,
+        open_worker(settings, on_beat=on_beat, processes=processes) as (worker),
+    ):
         yield worker
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
-    """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog."""
+async def job_system() -> AsyncGenerator[JobSystem]:
+    """Open what a process for single jobs needs, as its environment, which is its worker's, says."""
+    settings = load_settings()
+    configure_logging("job", level=settings.log_level)
+    async with AsyncExitStack() as stack:
+        yield await _open_jobs(stack, settings, "job", JOB_CONNECTIONS_MAX)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, *, on_beat: Callable[[], None], processes: JobProcesses | None = None
+) -> AsyncGenerator[Worker]:
+    """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog.
+
+    `processes` know the settings of the environment only, so they are its caller's to give.
+    """
     async with AsyncExitStack() as stack:
         # Two more than there are slots, so that leases are renewed while every job commits.
-        database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)
-        gateway, _ = await _open_gateway(stack, settings)
-        parsers = await stack.enter_async_context(ParserPool(ParserLimits(), children_max=PARSERS_MAX))
-        ingest = Ingest(database, open_blobs(settings), parsers, gateway)
+        jobs = await _open_jobs(stack, settings, "worker", settings.worker_concurrency + 2)
 
         async def sweep_answers() -> None:
-            await answers.sweep(database)
+            await answers.sweep(jobs.database)
 
         yield Worker(
-            database,
-            JobRegistry(handlers(ingest)),
-            WorkerLimits(concurrency=settings.worker_concurrency),
+            jobs.database,
+            jobs.registry,
+            jobs.limits,
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
             wakeups=None if settings.database_pooled else PostgresWakeups(_require_url(settings)),
             duties=[Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers)],
             on_beat=on_beat,
+            processes=processes,
         )
 
 
@@ -166,6 +186,15 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, process: str
     database = await Database.connect(url, limits, scope_key=scope_key, application=f"mainstay-{process}")
     stack.push_async_callback(database.close)
     return database
+
+
+async def _open_jobs(stack: AsyncExitStack, settings: Settings, process: str, connections_max: int) -> JobSystem:
+    database = await _open_database(stack, settings, process, connections_max)
+    gateway, _ = await _open_gateway(stack, settings)
+    parsers = await stack.enter_async_context(ParserPool(ParserLimits(), children_max=PARSERS_MAX))
+    ingest = Ingest(database, open_blobs(settings), parsers, gateway)
+    limits = WorkerLimits(concurrency=settings.worker_concurrency)
+    return JobSystem(database, JobRegistry(handlers(ingest)), limits)
 
 
 async def _open_gateway(stack: AsyncExitStack, settings: Settings) -> tuple[Gateway, LoadingModel]:

@@ -3,7 +3,8 @@
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty
 from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
-from mainstay.platform.jobs.limits import WorkerLimits
+from mainstay.platform.jobs.isolation import JobProcesses
+from mainstay.platform.jobs.limits import ProcessLimits, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
@@ -16,10 +17,12 @@ __all__ = [
     "Duty",
     "JobHandler",
     "JobKind",
+    "JobProcesses",
     "JobRegistry",
     "JobRun",
     "LeaseLost",
     "PostgresWakeups",
+    "ProcessLimits",
     "Reject",
     "Retry",
     "Wakeups",

@@ -14,6 +14,8 @@ longer than the kind's `timeout_s`                        another attempt, code 
 `LeaseLost`                                               nothing: the job belongs to another worker by now
 the worker stops before the handler ends                  handed back at once, the attempt does not count
 the worker dies, hangs, or loses the database             rescued when its lease runs out, code `lease_expired`
+its own process dies, where it has one                    another attempt, code `crashed_process`
+its own process holds more than `memory_mb_max`           another attempt, code `killed_memory`
 ========================================================  ===================================================
 
 An attempt that would be one more than `attempts_max` is none: the job has failed for good, with the last code.

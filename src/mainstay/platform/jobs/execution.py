@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
 
 import stamina
 import structlog
@@ -22,7 +23,7 @@ from mainstay.platform.jobs.errors import (
     verdict_on,
 )
 from mainstay.platform.jobs.limits import WorkerLimits
-from mainstay.platform.jobs.models import ClaimedJob
+from mainstay.platform.jobs.models import ClaimedJob, JobKind
 from mainstay.platform.jobs.registry import JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import Database
@@ -32,13 +33,29 @@ log = structlog.get_logger(__name__)
 Interruption = Literal["lease_lost", "stopping"]
 
 
+class OtherProcesses(Protocol):
+    """Where attempts run that must not run in the worker."""
+
+    async def attempt(self, kind: JobKind, job: ClaimedJob, interruption: asyncio.Future[Interruption]) -> Verdict:
+        """Return how an attempt in another process ended; never raises but for cancellation."""
+        ...
+
+
 class Execution:
     """Runs a claimed job. `run` never raises but for cancellation; `interrupt` ends the handler early."""
 
-    def __init__(self, database: Database, registry: JobRegistry, limits: WorkerLimits, job: ClaimedJob) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: JobRegistry,
+        limits: WorkerLimits,
+        job: ClaimedJob,
+        processes: OtherProcesses | None = None,
+    ) -> None:
         self._database = database
         self._registry = registry
         self._limits = limits
+        self._processes = processes
         self._handler = registry[job.kind]
         self._interruption: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
         self.job = job
@@ -51,19 +68,34 @@ class Execution:
     async def run(self) -> None:
         """Run the handler, write down how it ended, count and log it."""
         job, started = self.job, time.perf_counter()
-        with bound_contextvars(
-            job_id=str(job.lease.job_id),
-            tenant_id=str(job.lease.tenant_id),
-            request_id=job.request_id,
-            job_kind=job.kind,
-            attempt=job.attempt,
-        ):
-            verdict = await self._attempt(JobRun(self._database, job))
+        with self._named_in_logs():
+            verdict = await self._attempt_where_it_belongs()
             outcome = await self._record(verdict)
             seconds = time.perf_counter() - started
             metrics.RUNS.labels(job.kind, outcome).inc()
             metrics.SECONDS.labels(job.kind).observe(seconds)
             log.info("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
+
+    async def attempt(self) -> Verdict:
+        """Run the handler in this process and return how it ended, which nobody has written down then."""
+        with self._named_in_logs():
+            return await self._attempt(JobRun(self._database, self.job))
+
+    def _named_in_logs(self) -> AbstractContextManager[None]:
+        job = self.job
+        return bound_contextvars(
+            job_id=str(job.lease.job_id),
+            tenant_id=str(job.lease.tenant_id),
+            request_id=job.request_id,
+            job_kind=job.kind,
+            attempt=job.attempt,
+        )
+
+    async def _attempt_where_it_belongs(self) -> Verdict:
+        kind = self._handler.kind
+        if self._processes is not None and (kind.needs_process or self.job.is_suspect):
+            return await self._processes.attempt(kind, self.job, self._interruption)
+        return await self._attempt(JobRun(self._database, self.job))
 
     async def _attempt(self, run: JobRun) -> Verdict:
         handler = asyncio.ensure_future(self._handler.run(run))

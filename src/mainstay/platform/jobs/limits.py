@@ -12,6 +12,8 @@ ERROR_CHARS_MAX = 2_000
 DELAY_S_MAX = 30 * 86_400.0
 RESCUES_MAX = 1_000
 BURIALS_MAX = 100
+# Less than this, and no process of ours could start.
+MEMORY_MB_MIN = 64
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,29 @@ class WorkerLimits:
                 f"WorkerLimits: heartbeat_s ({self.heartbeat_s}) must be at most half of lease_s ({self.lease_s}),"
                 " or one late renewal loses every job"
             )
+
+
+@dataclass(frozen=True)
+class ProcessLimits:
+    """What a worker spends on jobs that run in processes of their own."""
+
+    # How many there are at a time; a job that finds none free waits in its slot, and its time has not begun.
+    processes_max: int = 4
+    # How long one may take until it can be given a job; a slow machine loads the libraries for some seconds.
+    start_s: float = 60.0
+    # One that has nothing to do for so long is ended, and after so many jobs: what leaks is given back.
+    idle_s: float = 60.0
+    jobs_max: int = 200
+    # What one may hold more after a job than before its first, and still be given another.
+    growth_mb_max: int = 64
+    # For kinds that declare no memory and run here because they are suspect. What needs more has to say so.
+    undeclared_memory_mb_max: int = 2_048
+    # How often its memory is looked at. What a job takes between two looks comes on top of its limit.
+    look_s: float = 0.1
+    # How long one that was told to stop, or whose job should have ended, may take to answer before it is killed.
+    answer_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise ValueError(f"ProcessLimits: {name} must be more than 0, not {value}")

@@ -20,6 +20,8 @@ What holds in every state, whatever dies:
 - A job leaves `failed` only in the transaction in which its kind's `on_dead` ran. Any worker that knows the kind
   may do it, and tries until it is done; so every dead letter has been told of.
 - Time is the database's; the clocks of workers decide nothing.
+- A job whose last attempt may have killed its worker runs in a process of its own, whatever its kind says: what is
+  poison takes its neighbours with it once at most.
 - The name of a worker is for people. Leases do not look at it, so a name that comes back frees and holds nothing.
 """
 
@@ -30,11 +32,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, NAME_CHARS_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX
 from mainstay.platform.postgres import Scope
 
 Payload = Mapping[str, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
+# A timeout is among them: a handler that never gives way blocks the loop of its worker, and so all its neighbours.
+SUSPECT_CODES = frozenset({"lease_expired", "crashed_process", "killed_memory", "timeout"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class JobKind:
 
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
     so far, at most `backoff_s_max`. `timeout_s` bounds one attempt.
+
+    A kind that is `isolated`, or says how much memory an attempt may use, always runs in a process of its own beside
+    the worker, which is killed alone. `memory_mb_max` bounds all that this process and what it starts hold at a time,
+    the 50 to 200 MB of the interpreter and the models among it, without what is mapped from files.
     """
 
     name: str
@@ -51,6 +59,8 @@ class JobKind:
     attempts_max: int = 5
     backoff_s: float = 2.0
     backoff_s_max: float = 300.0
+    memory_mb_max: int | None = None
+    isolated: bool = False
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("queue", self.queue)):
@@ -64,6 +74,16 @@ class JobKind:
             )
         if self.timeout_s <= 0 or self.backoff_s < 0 or self.backoff_s_max < self.backoff_s:
             raise ValueError(f"JobKind '{self.name}': timeout_s must be above 0, and backoff_s at most backoff_s_max")
+        if self.memory_mb_max is not None and self.memory_mb_max < MEMORY_MB_MIN:
+            raise ValueError(
+                f"JobKind '{self.name}': memory_mb_max must be {MEMORY_MB_MIN} or more, not {self.memory_mb_max}:"
+                " the interpreter and its libraries are counted"
+            )
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether every attempt runs in a process of its own."""
+        return self.isolated or self.memory_mb_max is not None
 
     def delay_after(self, attempt: int) -> float:
         """Return how many seconds to wait after failed attempt number `attempt` (Brooker, Builders' Library)."""
@@ -109,6 +129,13 @@ class ClaimedJob:
     payload: Payload
     attempt: int
     attempts_max: int
+    # How the last attempt ended, if it ended badly.
+    last_error_code: str | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the last attempt may have taken its worker with it, so that this one must not get the chance."""
+        return self.last_error_code in SUSPECT_CODES
 
 
 @dataclass(frozen=True)

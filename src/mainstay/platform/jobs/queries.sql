@@ -32,7 +32,7 @@ SELECT tenant_id, principal_id, job_id, fence
 
 -- name: load_jobs
 -- What claimed jobs of one tenant are about; a job that was lost since is left out.
-SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max
+SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.error_code
   FROM mainstay.jobs j
   JOIN unnest(:job_ids::uuid[], :fences::bigint[]) AS l (id, fence) ON l.id = j.id AND l.fence = j.fence
  WHERE j.tenant_id = :tenant_id AND j.state = 'running'

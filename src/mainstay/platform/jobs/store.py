@@ -91,6 +91,7 @@ async def load(tx: ReadTx, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
             payload=row["payload"],
             attempt=row["attempt"],
             attempts_max=row["attempts_max"],
+            last_error_code=row["error_code"],
         )
         for row in rows
     ]

@@ -16,7 +16,7 @@ from mainstay.platform.jobs import metrics, store
 from mainstay.platform.jobs.burial import bury_due
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat, wait_for
-from mainstay.platform.jobs.execution import Execution
+from mainstay.platform.jobs.execution import Execution, OtherProcesses
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.models import ClaimedJob
 from mainstay.platform.jobs.registry import JobRegistry
@@ -33,7 +33,8 @@ class Worker:
 
     Every worker rescues, buries and counts; there is no leader. The pool of `database` should have two connections
     more than there are slots, so that leases are renewed while every job commits. `on_beat` is called at every
-    heartbeat, for a watchdog of the process.
+    heartbeat, for a watchdog of the process. Jobs that must not run in the worker, and those that may have killed
+    one, run in `processes`; without any, a suspect runs like its neighbours.
     """
 
     def __init__(
@@ -45,8 +46,12 @@ class Worker:
         wakeups: Wakeups | None = None,
         duties: Iterable[Duty] = (),
         on_beat: Callable[[], None] | None = None,
+        processes: OtherProcesses | None = None,
     ) -> None:
+        if processes is None and registry.isolated_kinds:
+            raise ValueError(f"Worker: {registry.isolated_kinds} need processes of their own; give it `processes`")
         self._database = database
+        self._processes = processes
         self._registry = registry
         self._limits = limits or WorkerLimits()
         self._wakeups = wakeups
@@ -126,7 +131,7 @@ class Worker:
         return jobs
 
     def _start(self, job: ClaimedJob) -> None:
-        execution = Execution(self._database, self._registry, self._limits, job)
+        execution = Execution(self._database, self._registry, self._limits, job, self._processes)
         task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
         self._running[task] = execution
         metrics.SLOTS_TAKEN.set(len(self._running))
