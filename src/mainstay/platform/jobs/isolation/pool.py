@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 class JobProcesses:
     """Starts `command` for jobs, at most `limits.processes_max` at a time; leaving the context kills them all.
 
-    None is started before a job needs it. The command's last argument is the number of a descriptor, on which it
+    None is started before a job needs it, and one after the other: a start costs a second of processor, and where a
+    killed worker leaves several suspects, the first process has often done with the second before another was up. The command's last argument is the number of a descriptor, on which it
     serves as child.py does.
     """
 
@@ -30,6 +31,8 @@ class JobProcesses:
         self._command = command
         self._limits = limits or ProcessLimits()
         self._places = asyncio.Semaphore(self._limits.processes_max)
+        self._changed = asyncio.Condition()
+        self._is_starting = False
         self._idle: dict[JobProcess, asyncio.TimerHandle] = {}
         # What has to end before the context does: processes, and starts of some that nobody waits for.
         self._ending: set[asyncio.Task[Any]] = set()
@@ -72,18 +75,39 @@ class JobProcesses:
         """Return a process when a place is free; cancelled, it ends what it has started."""
         await self._places.acquire()
         try:
-            while self._idle:
-                process, timer = self._idle.popitem()
-                timer.cancel()
-                if process.is_fit:
-                    return process
-                self._retire(process, "unfit")
-            process = await JobProcess.start(self._command, self._limits)
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._idle or not self._is_starting)
+                if (idle := self._take_idle()) is not None:
+                    return idle
+                self._is_starting = True
+            try:
+                process = await JobProcess.start(self._command, self._limits)
+            finally:
+                self._is_starting = False
+                self._tell_others()
         except BaseException:
             self._places.release()
             raise
         metrics.PROCESSES.inc()
         return process
+
+    def _take_idle(self) -> JobProcess | None:
+        while self._idle:
+            process, timer = self._idle.popitem()
+            timer.cancel()
+            if process.is_fit:
+                return process
+            self._retire(process, "unfit")
+        return None
+
+    def _tell_others(self) -> None:
+        task = asyncio.create_task(self._notify())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def _decline(self, taking: asyncio.Task[JobProcess]) -> None:
         """Keep a process for others that came too late for its job."""
@@ -98,6 +122,7 @@ class JobProcesses:
             return
         loop = asyncio.get_running_loop()
         self._idle[process] = loop.call_later(self._limits.idle_s, self._retire, process, "idle")
+        self._tell_others()
 
     def _retire(self, process: JobProcess, cause: str) -> None:
         timer = self._idle.pop(process, None)

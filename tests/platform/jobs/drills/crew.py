@@ -1,0 +1,118 @@
+"""Workers of a drill as the nemesis sees them: started, told where to stop, killed exactly there."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import asyncpg
+
+from tests.platform.jobs.drills.history import Kill
+from tests.platform.jobs.drills.ledger import orphans_of
+from tests.platform.jobs.drills.orders import Orders
+from tests.support.jobs import DEADLINE_S, REPOSITORY
+
+
+class Crewman:
+    """One worker in a process of its own. Its name, which the table has, is known when it is ready."""
+
+    def __init__(self, process: asyncio.subprocess.Process, orders: Orders) -> None:
+        self.process = process
+        self.orders = orders
+        self.name = ""
+
+    @classmethod
+    async def start(cls, orders: Orders, environment: Mapping[str, str] | None = None) -> "Crewman":
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.platform.jobs.drills.worker", orders.dump(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+        return cls(process, orders)
+
+    async def ready(self) -> None:
+        if not self.name:
+            self.name = (await self.hear("ready"))[0]
+
+    async def hear(self, word: str) -> list[str]:
+        """Wait for a line that begins with `word`, and return its other words."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while line := (await self.process.stdout.readline()).decode():
+                first, *rest = line.split()
+                if first == word:
+                    return rest
+        raise AssertionError(f"worker {self.name} ended with {self.process.returncode} before it said '{word}'")
+
+    async def say(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        await self.process.stdin.drain()
+
+    async def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def kill_at(self, point: str, connection: asyncpg.Connection) -> Kill:
+        """Kill it when one of its jobs comes to `point`, and return what it held."""
+        await self.ready()
+        await self.say(f"arm {point}")
+        await self.hear("at")
+        return await self.kill_now(point, connection)
+
+    async def kill_now(self, point: str, connection: asyncpg.Connection) -> Kill:
+        """Kill it, and return what it held; `point` is where its jobs are."""
+        await self.kill()
+        at_s, orphans = await orphans_of(connection, self.orders.queue, self.name)
+        return Kill(point, at_s, orphans)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+class Crew:
+    """Some workers with the same orders; whoever is killed is replaced at once, as a supervisor would do it."""
+
+    def __init__(self, orders: Orders, size: int, environments: Sequence[Mapping[str, str]] = ()) -> None:
+        self._orders = orders
+        self._environments = environments or [{}] * size
+        self._size = size
+        self.workers: list[Crewman] = []
+
+    async def __aenter__(self) -> "Crew":
+        for number in range(self._size):
+            self.workers.append(await self._start(number))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self.workers:
+            await worker.kill()
+
+    async def kill_at(self, point: str, turn: int, connection: asyncpg.Connection) -> Kill:
+        """Kill the worker whose turn it is, at `point`."""
+        number = turn % self._size
+        kill = await self.workers[number].kill_at(point, connection)
+        self.workers[number] = await self._start(number)
+        return kill
+
+    async def kill_at_once(self, turn: int, point: str, connection: asyncpg.Connection) -> Kill:
+        """Kill the worker whose turn it is, whose jobs are at `point`."""
+        number = turn % self._size
+        kill = await self.workers[number].kill_now(point, connection)
+        self.workers[number] = await self._start(number)
+        return kill
+
+    async def stop(self) -> None:
+        """Let all end as a supervisor would, before the history is read."""
+        for worker in self.workers:
+            await worker.ready()
+            worker.signal(signal.SIGTERM)
+        for worker in self.workers:
+            async with asyncio.timeout(DEADLINE_S):
+                assert await worker.process.wait() == 0
+
+    async def _start(self, number: int) -> Crewman:
+        return await Crewman.start(self._orders, self._environments[number])
