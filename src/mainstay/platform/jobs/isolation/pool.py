@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 class JobProcesses:
     """Starts `command` for jobs, at most `limits.processes_max` at a time; leaving the context kills them all.
 
-    None is started before a job needs it, and one after the other: a start costs a second of processor, and where a
-    killed worker leaves several suspects, the first process has often done with the second before another was up. The command's last argument is the number of a descriptor, on which it
-    serves as child.py does.
+    None is started before a job needs it, and one after the other: a start costs a second of processor, and of the
+    several suspects that a killed worker leaves, the first process has often done the next before another was up.
+    The command's last argument is the number of a descriptor, on which it serves as child.py does.
     """
 
     def __init__(self, command: Sequence[str], limits: ProcessLimits | None = None) -> None:
