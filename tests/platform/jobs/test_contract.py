@@ -29,7 +29,7 @@ async def claim_one(lab: Lab, lease_s: float = 60.0) -> Lease:
 async def run_of(lab: Lab, lease: Lease) -> JobRun:
     async with lab.database.read(lease.scope) as tx:
         (job,) = await store.load(tx, [lease])
-    return JobRun(lab.database, job)
+    return JobRun(lab.database, job, lab.kind())
 
 
 async def rescue(database: Database) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mainstay.platform.jobs import JobProcesses, JobRegistry, ProcessLimits, Worker, WorkerLimits
 from mainstay.platform.processes.identity import identify
 from tests.platform.jobs.conftest import Lab
-from tests.support.jobs import QUICK, eventually, kind
+from tests.support.jobs import QUICK, eventually
 from tests.support.poison import MEMORY_MB, job_processes, poison_handlers
 
 LIMITS = ProcessLimits(answer_s=1.0, look_s=0.02)
@@ -179,11 +179,6 @@ async def test_lease_is_kept_while_a_process_blocks(lab: Lab) -> None:
 async def test_worker_without_processes_refuses_a_kind_that_needs_one(lab: Lab) -> None:
     with pytest.raises(ValueError, match="need processes of their own"):
         Worker(lab.database, JobRegistry(poison_handlers(lab.queue, declared=True)))
-
-
-def test_memory_below_an_interpreter_is_refused() -> None:
-    with pytest.raises(ValueError, match="memory_mb_max must be 64 or more"):
-        kind("note", "q", memory_mb_max=16)
 
 
 async def _has_ended(pid: int) -> bool:

@@ -15,8 +15,16 @@ Attributes = Mapping[str, str | float | bool]
 
 BATCH_FILES_MAX = 2_000
 
+
+@dataclass(frozen=True)
+class IngestPayload:
+    """The version that is to be ingested."""
+
+    version_id: UUID
+
+
 # The kind of job that turns a version into chunks and an index; retrieval handles it.
-INGEST = JobKind("documents.ingest", queue="ingest", timeout_s=900, attempts_max=5)
+INGEST = JobKind("documents.ingest", payload=IngestPayload, queue="ingest", timeout_s=900, attempts_max=5)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mainstay.knowledge.documents.models import (
     Added,
     Attributes,
     File,
+    IngestPayload,
     NewDocument,
     ReadyVersion,
     Slice,
@@ -118,7 +119,7 @@ async def _enqueue(tx: WriteTx, version_id: UUID) -> None:
     await enqueue(
         tx,
         INGEST,
-        {"version_id": str(version_id)},
+        IngestPayload(version_id),
         request_id=tx.scope.request_id,
         unique_key=f"{INGEST.name}:{version_id.hex}",
     )

@@ -17,7 +17,7 @@ from mainstay.control.metering import service as metering
 from mainstay.control.metering.models import ModelCall
 from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.chunking import chunk
-from mainstay.knowledge.documents.models import ReadyVersion, VersionWork
+from mainstay.knowledge.documents.models import IngestPayload, ReadyVersion, VersionWork
 from mainstay.knowledge.documents.parsed import Chunk, ParsedDocument, ParseRejected
 from mainstay.knowledge.documents.parsing import ParserPool
 from mainstay.knowledge.documents.versions import Overtaken
@@ -41,9 +41,9 @@ class Ingest:
         self._parsers = parsers
         self._gateway = gateway
 
-    async def run(self, job: JobRun) -> None:
+    async def run(self, job: JobRun[IngestPayload]) -> None:
         """Ingest the version that the job names."""
-        version_id = UUID(job.payload["version_id"])
+        version_id = job.payload.version_id
         async with job.checkpoint(unaudited="the state only says that work has begun") as tx:
             work = await versions.start(tx, version_id)
         if work is None:
@@ -72,20 +72,23 @@ class Ingest:
                 for call in calls:
                     await metering.record(tx, call, feature=FEATURE)
 
-    async def give_up(self, tx: WriteTx, job: DeadJob) -> None:
+    async def give_up(self, tx: WriteTx, job: DeadJob[IngestPayload]) -> None:
         """End the version of a job that will not run again, so that no document waits for ever."""
+        if job.payload is None:
+            # It names no version, so there is none that waits.
+            return
         reason = (
             f"Ingestion failed {job.attempt} times and was given up ({job.error_code}): "
             "add the file again to retry; if it fails again, the worker's log tells more."
         )
-        await versions.fail(tx, UUID(job.payload["version_id"]), code="ingest_failed", reason=reason)
+        await versions.fail(tx, job.payload.version_id, code="ingest_failed", reason=reason)
 
-    async def _parse(self, job: JobRun, work: VersionWork) -> ParsedDocument:
+    async def _parse(self, job: JobRun[IngestPayload], work: VersionWork) -> ParsedDocument:
         data = await self._blobs.get(blob_key("uploads", job.tenant_id, work.file_id))
         return await self._parsers.parse(data, filename=work.filename, content_type=work.content_type)
 
     async def _embed(
-        self, job: JobRun, store_id: UUID, title: str, chunks: Sequence[Chunk]
+        self, job: JobRun[IngestPayload], store_id: UUID, title: str, chunks: Sequence[Chunk]
     ) -> tuple[Vectors, Sequence[ModelCall]]:
         """Return a vector for each chunk; those that the store has for the same text already cost nothing."""
         hashes = [service.indexed_hash(one, title) for one in chunks]

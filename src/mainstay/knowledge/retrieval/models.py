@@ -6,8 +6,16 @@ from uuid import UUID
 
 from mainstay.platform.jobs import JobKind
 
+
+@dataclass(frozen=True)
+class MergePayload:
+    """The store whose segments are to be merged."""
+
+    store_id: UUID
+
+
 # The kind of job that merges segments of a store's lexical index, so that a query has few to look into.
-MERGE = JobKind("retrieval.merge", queue="ingest", timeout_s=300, attempts_max=5)
+MERGE = JobKind("retrieval.merge", payload=MergePayload, queue="ingest", timeout_s=300, attempts_max=5)
 
 
 @dataclass(frozen=True)

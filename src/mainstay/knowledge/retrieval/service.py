@@ -14,7 +14,7 @@ from mainstay.kernel.errors import invariant
 from mainstay.knowledge.documents.parsed import Chunk
 from mainstay.knowledge.retrieval import fusion, merging, store
 from mainstay.knowledge.retrieval.errors import EmbeddingMismatch, InvalidSearch, NotRetrievable
-from mainstay.knowledge.retrieval.models import MERGE, Filter, Found, Generation
+from mainstay.knowledge.retrieval.models import MERGE, Filter, Found, Generation, MergePayload
 from mainstay.knowledge.retrieval.postings import analyse, number, pack
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.knowledge.retrieval.terms import query_words
@@ -208,7 +208,7 @@ async def _plan_merge(tx: WriteTx, store_id: UUID, generation: Generation) -> No
         await enqueue(
             tx,
             MERGE,
-            {"store_id": str(store_id)},
+            MergePayload(store_id),
             request_id=tx.scope.request_id,
             unique_key=f"{MERGE.name}:{store_id.hex}",
         )

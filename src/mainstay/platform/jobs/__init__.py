@@ -6,6 +6,7 @@ from mainstay.platform.jobs.errors import LeaseLost, Reject, Retry
 from mainstay.platform.jobs.isolation import JobProcesses
 from mainstay.platform.jobs.limits import ProcessLimits, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.jobs.store import enqueue
@@ -15,12 +16,15 @@ from mainstay.platform.jobs.worker import Worker
 __all__ = [
     "DeadJob",
     "Duty",
+    "InvalidPayload",
     "JobHandler",
     "JobKind",
     "JobProcesses",
     "JobRegistry",
     "JobRun",
     "LeaseLost",
+    "Payload",
+    "PayloadT",
     "PostgresWakeups",
     "ProcessLimits",
     "Reject",

@@ -30,9 +30,10 @@ async def bury(database: Database, registry: JobRegistry, lease: Lease) -> bool:
             return False
         kind, dead = buried
         with bound_contextvars(request_id=request_id, job_kind=kind):
-            on_dead = registry[kind].on_dead
-            if on_dead is not None:
-                await on_dead(tx, dead)
+            handler = registry[kind]
+            if handler.on_dead is not None:
+                payload = handler.kind.payloads.read_if_it_fits(dead.stored)
+                await handler.on_dead(tx, replace(dead, payload=payload))
             log.warning("job.dead", attempt=dead.attempt, error_code=dead.error_code, error=dead.error)
     metrics.BURIED.labels(kind, "buried").inc()
     return True

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import stamina
 import structlog
@@ -17,6 +17,7 @@ from mainstay.platform.jobs.errors import (
     HandBack,
     LeaseLost,
     LeaveAlone,
+    Reject,
     Returned,
     TryAgain,
     Verdict,
@@ -79,7 +80,7 @@ class Execution:
     async def attempt(self) -> Verdict:
         """Run the handler in this process and return how it ended, which nobody has written down then."""
         with self._named_in_logs():
-            return await self._attempt(JobRun(self._database, self.job))
+            return await self._attempt()
 
     def _named_in_logs(self) -> AbstractContextManager[None]:
         job = self.job
@@ -95,9 +96,13 @@ class Execution:
         kind = self._handler.kind
         if self._processes is not None and (kind.needs_process or self.job.is_suspect):
             return await self._processes.attempt(kind, self.job, self._interruption)
-        return await self._attempt(JobRun(self._database, self.job))
+        return await self._attempt()
 
-    async def _attempt(self, run: JobRun) -> Verdict:
+    async def _attempt(self) -> Verdict:
+        try:
+            run: JobRun[Any] = JobRun(self._database, self.job, self._handler.kind)
+        except Reject as unreadable:
+            return GiveUp(unreadable.code, unreadable.reason)
         handler = asyncio.ensure_future(self._handler.run(run))
         try:
             await asyncio.wait(
@@ -171,7 +176,7 @@ class Execution:
         return "failed"
 
 
-def _verdict(handler: asyncio.Future[None], run: JobRun) -> Verdict:
+def _verdict(handler: asyncio.Future[None], run: JobRun[Any]) -> Verdict:
     """Return what the end of a handler that ended by itself means."""
     if handler.cancelled():
         error: BaseException | None = asyncio.CancelledError("the handler cancelled itself")

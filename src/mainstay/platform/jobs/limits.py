@@ -5,6 +5,9 @@ from dataclasses import dataclass
 ATTEMPTS_MAX = 25
 PAYLOAD_BYTES_MAX = 8_192
 NAME_CHARS_MAX = 64
+PRIORITY_MAX = 2
+# Python with our packages takes about as much before a handler has done anything.
+MEMORY_MB_MIN = 64
 UNIQUE_KEY_CHARS_MAX = 200
 ERROR_CODE_CHARS_MAX = 64
 ERROR_CHARS_MAX = 2_000
@@ -12,8 +15,6 @@ ERROR_CHARS_MAX = 2_000
 DELAY_S_MAX = 30 * 86_400.0
 RESCUES_MAX = 1_000
 BURIALS_MAX = 100
-# Less than this, and no process of ours could start.
-MEMORY_MB_MIN = 64
 
 
 @dataclass(frozen=True)

@@ -27,26 +27,28 @@ What holds in every state, whatever dies:
 
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Generic
 from uuid import UUID
 
-from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX
+from mainstay.platform.jobs.limits import ATTEMPTS_MAX, MEMORY_MB_MIN, NAME_CHARS_MAX, PRIORITY_MAX
+from mainstay.platform.jobs.payloads import Payload, PayloadT, PayloadType
 from mainstay.platform.postgres import Scope
 
-Payload = Mapping[str, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
 # A timeout is among them: a handler that never gives way blocks the loop of its worker, and so all its neighbours.
 SUSPECT_CODES = frozenset({"lease_expired", "crashed_process", "killed_memory", "timeout"})
 
 
 @dataclass(frozen=True)
-class JobKind:
+class JobKind(Generic[PayloadT]):
     """What is declared of a kind of job; names are unique in the system, for example `documents.ingest`.
 
+    `payload` is a frozen dataclass or a pydantic model: what is enqueued, and what the handler gets. Without it
+    payloads are mappings that nobody checks.
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
-    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt.
+    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt. Of one tenant's jobs in a queue those of priority 0
+    go before those of 1, and these before 2.
 
     A kind that is `isolated`, or says how much memory an attempt may use, always runs in a process of its own beside
     the worker, which is killed alone. `memory_mb_max` bounds all that this process and what it starts hold at a time,
@@ -56,11 +58,15 @@ class JobKind:
     name: str
     queue: str
     timeout_s: float
+    payload: type[PayloadT] | None = None
     attempts_max: int = 5
     backoff_s: float = 2.0
     backoff_s_max: float = 300.0
+    priority: int = 1
     memory_mb_max: int | None = None
     isolated: bool = False
+    # Made once, for it costs more than a job.
+    payloads: PayloadType[PayloadT] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for label, value in (("name", self.name), ("queue", self.queue)):
@@ -74,11 +80,13 @@ class JobKind:
             )
         if self.timeout_s <= 0 or self.backoff_s < 0 or self.backoff_s_max < self.backoff_s:
             raise ValueError(f"JobKind '{self.name}': timeout_s must be above 0, and backoff_s at most backoff_s_max")
+        if not 0 <= self.priority <= PRIORITY_MAX:
+            raise ValueError(f"JobKind '{self.name}': priority must be 0 to {PRIORITY_MAX}, not {self.priority}")
         if self.memory_mb_max is not None and self.memory_mb_max < MEMORY_MB_MIN:
             raise ValueError(
-                f"JobKind '{self.name}': memory_mb_max must be {MEMORY_MB_MIN} or more, not {self.memory_mb_max}:"
-                " the interpreter and its libraries are counted"
+                f"JobKind '{self.name}': memory_mb_max must be at least {MEMORY_MB_MIN}, not {self.memory_mb_max}"
             )
+        object.__setattr__(self, "payloads", PayloadType[PayloadT].of(self.name, self.payload))
 
     @property
     def needs_process(self) -> bool:
@@ -91,14 +99,18 @@ class JobKind:
 
 
 @dataclass(frozen=True)
-class DeadJob:
-    """A job that will not run again, as its kind's `on_dead` is told of it."""
+class DeadJob(Generic[PayloadT]):
+    """A job that will not run again, as its kind's `on_dead` is told of it.
+
+    `payload` is None where what was stored does not fit its type; `stored` is what was stored.
+    """
 
     tenant_id: UUID
     principal_id: UUID
     job_id: UUID
     request_id: str
-    payload: Payload
+    payload: PayloadT | None
+    stored: Payload
     attempt: int
     error_code: str
     error: str

@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Generic
 
 from mainstay.platform.jobs.models import DeadJob, JobKind
+from mainstay.platform.jobs.payloads import PayloadT
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import WriteTx
 
 
 @dataclass(frozen=True)
-class JobHandler:
+class JobHandler(Generic[PayloadT]):
     """What a worker does for a kind.
 
     `run` loads, works and commits through the JobRun it is given. `on_dead` writes what a dead letter means for the
@@ -17,16 +19,16 @@ class JobHandler:
     raises, and must do nothing but write.
     """
 
-    kind: JobKind
-    run: Callable[[JobRun], Awaitable[None]]
-    on_dead: Callable[[WriteTx, DeadJob], Awaitable[None]] | None = None
+    kind: JobKind[PayloadT]
+    run: Callable[[JobRun[PayloadT]], Awaitable[None]]
+    on_dead: Callable[[WriteTx, DeadJob[PayloadT]], Awaitable[None]] | None = None
 
 
 class JobRegistry:
     """The handlers that a worker has. It claims no job of another kind, which then waits for a worker that knows it."""
 
-    def __init__(self, handlers: Iterable[JobHandler]) -> None:
-        self._handlers: dict[str, JobHandler] = {}
+    def __init__(self, handlers: Iterable[JobHandler[Any]]) -> None:
+        self._handlers: dict[str, JobHandler[Any]] = {}
         for handler in handlers:
             if handler.kind.name in self._handlers:
                 raise ValueError(f"JobRegistry: the kind '{handler.kind.name}' has two handlers; leave one out")
@@ -35,5 +37,5 @@ class JobRegistry:
         self.isolated_kinds = tuple(kind for kind in self.kinds if self._handlers[kind].kind.needs_process)
         self.queues = tuple(sorted({handler.kind.queue for handler in self._handlers.values()}))
 
-    def __getitem__(self, kind: str) -> JobHandler:
+    def __getitem__(self, kind: str) -> JobHandler[Any]:
         return self._handlers[kind]

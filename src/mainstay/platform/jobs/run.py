@@ -3,18 +3,20 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Generic
 from uuid import UUID
 
 from mainstay.kernel.errors import invariant
 from mainstay.platform.jobs import store
-from mainstay.platform.jobs.models import ClaimedJob, Payload
+from mainstay.platform.jobs.models import ClaimedJob, JobKind
+from mainstay.platform.jobs.payloads import PayloadT
 from mainstay.platform.postgres import Database, Scope, WriteTx
 
 
-class JobRun:
-    """One attempt at a job."""
+class JobRun(Generic[PayloadT]):
+    """One attempt at a job. To make one raises Reject where the stored payload does not fit the kind's type."""
 
-    def __init__(self, database: Database, job: ClaimedJob) -> None:
+    def __init__(self, database: Database, job: ClaimedJob, kind: JobKind[PayloadT]) -> None:
         self._database = database
         self._lease = job.lease
         self.tenant_id: UUID = job.lease.tenant_id
@@ -22,7 +24,7 @@ class JobRun:
         self.job_id: UUID = job.lease.job_id
         self.request_id: str = job.request_id
         self.scope: Scope = replace(job.lease.scope, request_id=job.request_id)
-        self.payload: Payload = job.payload
+        self.payload: PayloadT = kind.payloads.read(job.payload)
         # 1 for the first; the last is equal to attempts_max.
         self.attempt: int = job.attempt
         self.attempts_max: int = job.attempts_max

@@ -3,19 +3,17 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import orjson
-
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import new_id
 from mainstay.platform.jobs.errors import LeaseLost, storable_code, storable_reason
 from mainstay.platform.jobs.limits import (
     BURIALS_MAX,
     DELAY_S_MAX,
-    PAYLOAD_BYTES_MAX,
     RESCUES_MAX,
     UNIQUE_KEY_CHARS_MAX,
 )
-from mainstay.platform.jobs.models import ClaimedJob, DeadJob, JobKind, Lease, Payload, QueueDepth, Rescued
+from mainstay.platform.jobs.models import ClaimedJob, DeadJob, JobKind, Lease, QueueDepth, Rescued
+from mainstay.platform.jobs.payloads import Payload, PayloadT
 from mainstay.platform.postgres import KeyholeTx, ReadTx, WriteTx, load_queries
 
 # One channel for all queues; a message holds the name of a queue and nothing of any tenant.
@@ -26,8 +24,8 @@ _QUERIES = load_queries(__package__ or "")
 
 async def enqueue(
     tx: WriteTx,
-    kind: JobKind,
-    payload: Payload,
+    kind: JobKind[PayloadT],
+    payload: PayloadT,
     *,
     request_id: str,
     unique_key: str | None = None,
@@ -36,13 +34,10 @@ async def enqueue(
     """Add a job that exists exactly if `tx` commits, and return its id; it runs for the principal of `tx`.
 
     `unique_key` names a piece of work, down to the version of what it is about: while a job of this kind with the key
-    waits or runs, its id is returned and nothing is added. Raises Invalid for a payload, key or delay beyond its limit.
+    waits or runs, its id is returned and nothing is added. Raises Invalid for a payload that is not of the
+    kind's type, and for a payload, key or delay beyond its limit.
     """
-    size = len(orjson.dumps(payload))
-    if size > PAYLOAD_BYTES_MAX:
-        raise Invalid(
-            f"The payload of a '{kind.name}' job has {size} bytes, not at most {PAYLOAD_BYTES_MAX}: pass an id."
-        )
+    stored = kind.payloads.write(payload)
     if unique_key is not None and not 1 <= len(unique_key) <= UNIQUE_KEY_CHARS_MAX:
         raise Invalid(
             f"The key of a '{kind.name}' job has {len(unique_key)} characters, not 1 to {UNIQUE_KEY_CHARS_MAX}."
@@ -55,7 +50,7 @@ async def enqueue(
         request_id=request_id,
         queue=kind.queue,
         kind=kind.name,
-        payload=payload,
+        payload=stored,
         unique_key=unique_key,
         attempts_max=kind.attempts_max,
         delay_s=float(delay_s),
@@ -157,7 +152,7 @@ async def find_burial(tx: ReadTx, job_id: UUID) -> str | None:
     return request_id
 
 
-async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob] | None:
+async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob[Payload]] | None:
     """Make a failed job a dead letter when `tx` commits; return its kind and what is known, or None if it is none."""
     row = await tx.fetch_one(_QUERIES["bury_job"], job_id=job_id)
     if row is None:
@@ -168,6 +163,7 @@ async def bury(tx: WriteTx, job_id: UUID) -> tuple[str, DeadJob] | None:
         job_id=row["id"],
         request_id=tx.scope.request_id,
         payload=row["payload"],
+        stored=row["payload"],
         attempt=row["attempt"],
         error_code=row["error_code"],
         error=row["error"],

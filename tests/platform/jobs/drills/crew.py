@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -13,6 +13,8 @@ from tests.platform.jobs.drills.history import Kill
 from tests.platform.jobs.drills.ledger import orphans_of
 from tests.platform.jobs.drills.orders import Orders
 from tests.support.jobs import DEADLINE_S, REPOSITORY
+
+TRIES_MAX = 30
 
 
 class Crewman:
@@ -36,10 +38,10 @@ class Crewman:
         if not self.name:
             self.name = (await self.hear("ready"))[0]
 
-    async def hear(self, word: str) -> list[str]:
+    async def hear(self, word: str, deadline_s: float = DEADLINE_S) -> list[str]:
         """Wait for a line that begins with `word`, and return its other words."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             while line := (await self.process.stdout.readline()).decode():
                 first, *rest = line.split()
                 if first == word:
@@ -55,13 +57,6 @@ class Crewman:
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
-
-    async def kill_at(self, point: str, connection: asyncpg.Connection) -> Kill:
-        """Kill it when one of its jobs comes to `point`, and return what it held."""
-        await self.ready()
-        await self.say(f"arm {point}")
-        await self.hear("at")
-        return await self.kill_now(point, connection)
 
     async def kill_now(self, point: str, connection: asyncpg.Connection) -> Kill:
         """Kill it, and return what it held; `point` is where its jobs are."""
@@ -91,14 +86,19 @@ class Crew:
         for worker in self.workers:
             await worker.kill()
 
-    async def kill_at(self, point: str, turn: int, connection: asyncpg.Connection) -> Kill:
-        """Kill the worker whose turn it is, at `point`."""
-        number = turn % self._size
-        kill = await self.workers[number].kill_at(point, connection)
-        self.workers[number] = await self._start(number)
-        return kill
+    async def arm(self, turn: int, point: str, enqueue: Callable[[], Awaitable[object]]) -> None:
+        """Return when a job of the worker whose turn it is has come to `point`; `enqueue` makes work for all."""
+        worker = self.workers[turn % self._size]
+        await worker.ready()
+        await worker.say(f"arm {point}")
+        for _ in range(TRIES_MAX):
+            await enqueue()
+            with suppress(TimeoutError):  # The others were quicker.
+                await worker.hear("at", deadline_s=2.0)
+                return
+        raise AssertionError(f"no job of {worker.name} came to the point '{point}'")
 
-    async def kill_at_once(self, turn: int, point: str, connection: asyncpg.Connection) -> Kill:
+    async def kill(self, turn: int, point: str, connection: asyncpg.Connection) -> Kill:
         """Kill the worker whose turn it is, whose jobs are at `point`."""
         number = turn % self._size
         kill = await self.workers[number].kill_now(point, connection)

@@ -58,7 +58,7 @@ class Ground:
             connection.terminate()
 
     async def enqueue(self, count: int, kind: JobKind | None = None) -> list[str]:
-        """Enqueue so many jobs in one transaction; where nobody said how it ended, they are in doubt, and others come."""
+        """Enqueue so many jobs in one transaction; of one whose end nobody told they are in doubt, and others come."""
         while True:
             ids: list[str] = []
             try:
