@@ -17,6 +17,10 @@ from tests.support.jobs import DEADLINE_S, REPOSITORY
 TRIES_MAX = 30
 
 
+class WorkerEnded(Exception):
+    """A worker ended by itself, as one does that finds no database when it starts."""
+
+
 class Crewman:
     """One worker in a process of its own. Its name, which the table has, is known when it is ready."""
 
@@ -46,7 +50,16 @@ class Crewman:
                 first, *rest = line.split()
                 if first == word:
                     return rest
-        raise AssertionError(f"worker {self.name} ended with {self.process.returncode} before it said '{word}'")
+        raise WorkerEnded(f"worker {self.name} ended before it said '{word}'")
+
+    async def hear_outcome(self) -> str:
+        """Return how the next commit ended: `committed`, or the name of what refused it."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while words := (await self.process.stdout.readline()).decode().split():
+                if words[0] in ("committed", "refused"):
+                    return words[1] if words[0] == "refused" else words[0]
+        raise WorkerEnded(f"worker {self.name} ended before its commit did")
 
     async def say(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -88,8 +101,7 @@ class Crew:
 
     async def arm(self, turn: int, point: str, enqueue: Callable[[], Awaitable[object]]) -> None:
         """Return when a job of the worker whose turn it is has come to `point`; `enqueue` makes work for all."""
-        worker = self.workers[turn % self._size]
-        await worker.ready()
+        worker = await self._ready(turn % self._size)
         await worker.say(f"arm {point}")
         for _ in range(TRIES_MAX):
             await enqueue()
@@ -107,12 +119,21 @@ class Crew:
 
     async def stop(self) -> None:
         """Let all end as a supervisor would, before the history is read."""
-        for worker in self.workers:
-            await worker.ready()
-            worker.signal(signal.SIGTERM)
+        for number in range(self._size):
+            (await self._ready(number)).signal(signal.SIGTERM)
         for worker in self.workers:
             async with asyncio.timeout(DEADLINE_S):
                 assert await worker.process.wait() == 0
+
+    async def _ready(self, number: int) -> Crewman:
+        """Return a worker that is ready, started again as often as it finds no database."""
+        for _ in range(TRIES_MAX):
+            with suppress(WorkerEnded):
+                await self.workers[number].ready()
+                return self.workers[number]
+            await self.workers[number].kill()
+            self.workers[number] = await self._start(number)
+        raise AssertionError(f"worker {number} did not start in {TRIES_MAX} tries")
 
     async def _start(self, number: int) -> Crewman:
         return await Crewman.start(self._orders, self._environments[number])

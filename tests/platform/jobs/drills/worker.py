@@ -5,8 +5,9 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from mainstay.edge.worker import process
 from mainstay.platform.jobs import JobHandler, JobProcesses, JobRegistry, JobRun, Worker
@@ -26,8 +27,7 @@ def say(line: str) -> None:
 class Points:
     """Where jobs stop, as the nemesis wants it."""
 
-    def __init__(self, *, stubborn: bool) -> None:
-        self._stubborn = stubborn
+    def __init__(self) -> None:
         self._armed = ""
         self._for_all = False
         self._go = asyncio.Event()
@@ -53,13 +53,17 @@ class Points:
         say(f"at {point} {run.job_id} {run._lease.fence}")
         if point == "committing":
             return False
-        while not self._go.is_set():
-            try:
-                await self._go.wait()
-            except asyncio.CancelledError:
-                if not self._stubborn:
-                    raise
+        await self._go.wait()
         return True
+
+
+async def to_its_end(work: Coroutine[Any, Any, bool]) -> bool:
+    """Await `work` whatever tells us to leave it, so that only its fence can stop it."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    return task.result()
 
 
 def drilled(orders: Orders, points: Points) -> JobHandler:
@@ -78,7 +82,7 @@ def drilled(orders: Orders, points: Points) -> JobHandler:
 
     async def tell(run: JobRun) -> None:
         try:
-            stopped = await work(run)
+            stopped = await (to_its_end(work(run)) if orders.stubborn else work(run))
         except BaseException as error:
             say(f"refused {type(error).__name__} {run.job_id} {run._lease.fence}")
             raise
@@ -90,7 +94,7 @@ def drilled(orders: Orders, points: Points) -> JobHandler:
 
 @asynccontextmanager
 async def worker_of(orders: Orders) -> AsyncIterator[tuple[Worker, Points]]:
-    points = Points(stubborn=orders.stubborn)
+    points = Points()
     async with AsyncExitStack() as stack:
         pool = PoolLimits(connections_max=orders.concurrency + 2, connect_timeout_s=5.0)
         database = await Database.connect(orders.url, pool, application="drill", scope_key=SCOPE_KEY)
@@ -120,7 +124,7 @@ async def worker_system(on_beat: Callable[[], None]) -> AsyncIterator[Worker]:
 async def job_system() -> AsyncIterator[child.JobSystem]:
     orders = Orders.load(sys.argv[1])
     # Nobody talks to it, so no point of it is armed.
-    registry = JobRegistry([drilled(orders, Points(stubborn=False))])
+    registry = JobRegistry([drilled(orders, Points())])
     database = await Database.connect(orders.url, PoolLimits(connections_max=2), scope_key=SCOPE_KEY)
     try:
         yield child.JobSystem(database, registry, orders.limits)
