@@ -55,6 +55,13 @@ async def commit_and_exit(run: JobRun) -> None:
     os._exit(9)
 
 
+async def be_a_neighbour(run: JobRun) -> None:
+    """Hold a slot and no processor, so that slots and not the machine are what there is least of."""
+    await asyncio.sleep(0.2)
+    async with run.commit(unaudited="a test"):
+        return
+
+
 async def note_process(run: JobRun) -> None:
     async with run.commit(unaudited="a test") as tx:
         await write_effect(tx, run.job_id, run.attempt, f"pid {os.getpid()}")
@@ -85,7 +92,9 @@ OTHERS: Mapping[str, Run] = {
     "error": raise_error,
     "orphan": start_others,
     "note": commit_effect,
+    "neighbour": be_a_neighbour,
 }
+_INNOCENT = frozenset({"note", "neighbour"})
 
 
 def poison_handlers(queue: str, *, declared: bool, timeout_s: float = 1.0) -> list[JobHandler]:
@@ -98,7 +107,7 @@ def poison_handlers(queue: str, *, declared: bool, timeout_s: float = 1.0) -> li
                 queue,
                 timeout_s=timeout_s,
                 memory_mb_max=MEMORY_MB if declared and name == "eat" else None,
-                isolated=declared and name != "note",
+                isolated=declared and name not in _INNOCENT,
             ),
             run,
             bury_with_effect,

@@ -27,6 +27,10 @@ class Orders:
     processes: bool = False
     # Whether a job goes on when it is told that its lease was lost, so that only its fence stops it.
     stubborn: bool = False
+    # Whether each attempt tells of its start, and not only those after the first.
+    tell_starts: bool = False
+    # How many jobs of one tenant may run at a time, over all workers; 0 for any number.
+    cap_per_tenant: int = 0
     # A name for the worker that others have or had; otherwise it makes one.
     name: str = ""
 

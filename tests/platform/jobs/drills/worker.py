@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from mainstay.edge.worker import process
+from mainstay.platform import jobs
 from mainstay.platform.jobs import JobHandler, JobProcesses, JobRegistry, JobRun, Worker
 from mainstay.platform.jobs.isolation import child
 from mainstay.platform.postgres import Database, PoolLimits
@@ -43,6 +44,8 @@ class Points:
             else:
                 self._go.clear()
                 self._armed, self._for_all = words[1], words[0] == "arm-all"
+        # The nemesis has gone, and nobody else would end us.
+        os._exit(1)
 
     async def reach(self, point: str, run: JobRun) -> bool:
         """Stop here if this point is armed; return whether the job was told to go on."""
@@ -70,7 +73,7 @@ def drilled(orders: Orders, points: Points) -> JobHandler:
     """Return the handler of the drilled jobs."""
 
     async def work(run: JobRun) -> bool:
-        if run.attempt > 1:
+        if run.attempt > 1 or orders.tell_starts:
             await write_start(run, orders.queue)
         await asyncio.sleep(random.uniform(0, orders.work_s))  # noqa: S311
         stopped = await points.reach("before", run)
@@ -92,6 +95,15 @@ def drilled(orders: Orders, points: Points) -> JobHandler:
     return JobHandler(drilled_kind(orders.queue), tell)
 
 
+def registry_of(orders: Orders, points: Points) -> JobRegistry:
+    handlers = [drilled(orders, points)]
+    if not orders.cap_per_tenant:
+        return JobRegistry(handlers)
+    # Where queues have rules; the drill that gives a cap looks for that first.
+    rules = jobs.Queue(orders.queue, concurrency_per_tenant_max=orders.cap_per_tenant)
+    return JobRegistry(handlers, queues=[rules])
+
+
 @asynccontextmanager
 async def worker_of(orders: Orders) -> AsyncIterator[tuple[Worker, Points]]:
     points = Points()
@@ -103,7 +115,7 @@ async def worker_of(orders: Orders) -> AsyncIterator[tuple[Worker, Points]]:
         if orders.processes:
             command = (sys.executable, "-m", "tests.platform.jobs.drills.worker", orders.dump())
             processes = await stack.enter_async_context(JobProcesses(command))
-        registry = JobRegistry([drilled(orders, points)])
+        registry = registry_of(orders, points)
         worker = Worker(database, registry, orders.limits, processes=processes)
         worker.name = orders.name or worker.name
         yield worker, points
@@ -124,7 +136,7 @@ async def worker_system(on_beat: Callable[[], None]) -> AsyncIterator[Worker]:
 async def job_system() -> AsyncIterator[child.JobSystem]:
     orders = Orders.load(sys.argv[1])
     # Nobody talks to it, so no point of it is armed.
-    registry = JobRegistry([drilled(orders, Points())])
+    registry = registry_of(orders, Points())
     database = await Database.connect(orders.url, PoolLimits(connections_max=2), scope_key=SCOPE_KEY)
     try:
         yield child.JobSystem(database, registry, orders.limits)
