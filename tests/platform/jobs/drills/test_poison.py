@@ -26,8 +26,8 @@ async def supervise(ground: Ground, *, declared: bool) -> None:
     command = (sys.executable, "-m", "tests.platform.jobs.drills.poison_worker")
     while True:
         process = await asyncio.create_subprocess_exec(
-            *command, ground.urls.app, ground.queue, str(int(declared)),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, cwd=REPOSITORY,
+            *command, ground.urls.app, ground.queue, str(int(declared)), cwd=REPOSITORY,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
             await process.wait()
