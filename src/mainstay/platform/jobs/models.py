@@ -52,7 +52,7 @@ class JobKind(Generic[PayloadT]):
 
     A kind that is `isolated`, or says how much memory an attempt may use, always runs in a process of its own beside
     the worker, which is killed alone. `memory_mb_max` bounds all that this process and what it starts hold at a time,
-    the 50 to 200 MB of the interpreter and the models among it, without what is mapped from files.
+    the 105 MB of the interpreter and the embedding model among it, without what is mapped from files.
     """
 
     name: str

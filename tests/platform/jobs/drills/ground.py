@@ -57,15 +57,15 @@ class Ground:
         finally:
             connection.terminate()
 
-    async def enqueue(self, count: int, kind: JobKind | None = None) -> list[str]:
+    async def enqueue(self, count: int, kind: JobKind | None = None, *, delay_s: float = 0.0) -> list[str]:
         """Enqueue so many jobs in one transaction; of one whose end nobody told they are in doubt, and others come."""
         while True:
             ids: list[str] = []
             try:
                 async with self.database.write(self.tenant.admin) as tx:
                     for _ in range(count):
-                        job_id = await enqueue(tx, kind or drilled_kind(self.queue), {}, request_id="drill")
-                        ids.append(str(job_id))
+                        what = kind or drilled_kind(self.queue)
+                        ids.append(str(await enqueue(tx, what, {}, request_id="drill", delay_s=delay_s)))
             except Unavailable:
                 self.in_doubt.extend(ids)
                 await asyncio.sleep(0.05)

@@ -29,6 +29,8 @@ class Orders:
     stubborn: bool = False
     # Whether each attempt tells of its start, and not only those after the first.
     tell_starts: bool = False
+    # Whether the worker says what its clock shows, once it is ready.
+    tell_clock: bool = False
     # How many jobs of one tenant may run at a time, over all workers; 0 for any number.
     cap_per_tenant: int = 0
     # A name for the worker that others have or had; otherwise it makes one.

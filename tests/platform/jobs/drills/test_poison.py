@@ -37,21 +37,21 @@ async def supervise(ground: Ground, *, declared: bool) -> None:
             await process.wait()
 
 
-async def keep_busy(ground: Ground) -> None:
+async def keep_busy(ground: Ground, backlog: int) -> None:
     """Keep innocent jobs waiting, so that every free slot is used at once."""
     while True:
-        if await ground.unfinished() < BACKLOG:
-            await ground.enqueue(BACKLOG, kind("neighbour", ground.queue))
+        if await ground.unfinished() < backlog:
+            await ground.enqueue(backlog, kind("neighbour", ground.queue))
         await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
-async def working(ground: Ground, *, declared: bool) -> AsyncIterator[None]:
+async def working(ground: Ground, *, declared: bool, backlog: int = BACKLOG) -> AsyncIterator[None]:
     """Have two supervised workers and always enough work for them."""
     tasks = [asyncio.create_task(supervise(ground, declared=declared)) for _ in range(WORKERS)]
-    tasks.append(asyncio.create_task(keep_busy(ground)))
+    tasks.append(asyncio.create_task(keep_busy(ground, backlog)))
     try:
-        await eventually(lambda: has_succeeded(ground, BACKLOG))
+        await eventually(lambda: has_succeeded(ground, backlog))
         yield
     finally:
         for task in tasks:
@@ -109,7 +109,7 @@ async def check_dead(ground: Ground, name: str, job_id: str) -> None:
     "name", ["exit", *(pytest.param(name, marks=pytest.mark.deep) for name in sorted(POISONS) if name != "exit")]
 )
 async def test_poison_is_dead_after_exactly_its_attempts_and_kills_no_worker_twice(ground: Ground, name: str) -> None:
-    async with working(ground, declared=False):
+    async with working(ground, declared=False, backlog=8):
         await check_dead(ground, name, await enqueue_poison(ground, name))
 
 
@@ -144,7 +144,7 @@ async def test_redrive_keeps_id_payload_and_history(ground: Ground) -> None:
     interventions = pytest.importorskip(
         "mainstay.platform.jobs.interventions", reason="redriving dead letters is not part of this build"
     )
-    async with working(ground, declared=True):
+    async with working(ground, declared=True, backlog=8):
         job_id = await enqueue_poison(ground, "exit")
         await check_dead(ground, "exit", job_id)
         before = await describe(ground, job_id)

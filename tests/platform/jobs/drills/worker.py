@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -126,6 +127,8 @@ async def worker_system(on_beat: Callable[[], None]) -> AsyncIterator[Worker]:
     async with worker_of(Orders.load(sys.argv[1])) as (worker, points):
         listening = asyncio.create_task(points.listen())
         say(f"ready {worker.name}")
+        if Orders.load(sys.argv[1]).tell_clock:
+            say(f"clock {time.time()}")
         try:
             yield worker
         finally:
