@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import random
 import signal
 import sys
 import time
@@ -45,9 +44,6 @@ QUERIES = parse_queries(
 -- name: add_effect
 -- What a job of the tests does.
 INSERT INTO public.effects (tenant_id, job_id, attempt, note) VALUES (:tenant_id, :job_id, :attempt, :note)
--- name: count_succeeded
--- How many jobs of a queue have succeeded.
-SELECT count(*) FROM mainstay.jobs WHERE tenant_id = :tenant_id AND queue = :queue AND state = 'succeeded'
 """,
     origin="tests",
 )
@@ -172,15 +168,8 @@ def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Aw
         while True:
             pass
 
-    async def work(run: JobRun) -> None:
-        async with run.checkpoint(unaudited="a test") as tx:
-            await write_effect(tx, run.job_id, run.attempt, "working")
-        await asyncio.sleep(random.uniform(0, 0.03))  # noqa: S311
-        await commit_effect(run)
-
     return [
         JobHandler(kind("note", queue), commit_effect, bury_with_effect),
-        JobHandler(kind("work", queue, attempts_max=25), work, bury_with_effect),
         JobHandler(kind("hold", queue), hold, bury_with_effect),
         JobHandler(kind("poison", queue, attempts_max=3), poison, bury_with_effect),
         JobHandler(kind("block", queue), block),

@@ -63,8 +63,9 @@ class ProcessLimits:
     # One that has nothing to do for so long is ended, and after so many jobs: what leaks is given back.
     idle_s: float = 60.0
     jobs_max: int = 200
-    # What one may hold more after a job than before its first, and still be given another.
-    growth_mb_max: int = 64
+    # What one may hold more after a job than before its first, and still be given another; the embedding model, which
+    # loads meanwhile, is 40 of it.
+    growth_mb_max: int = 128
     # For kinds that declare no memory and run here because they are suspect. What needs more has to say so.
     undeclared_memory_mb_max: int = 2_048
     # How often its memory is looked at. What a job takes between two looks comes on top of its limit.
