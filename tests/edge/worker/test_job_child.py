@@ -12,7 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
-from mainstay.knowledge.retrieval.models import MERGE
+from mainstay.kernel.ids import new_id
+from mainstay.knowledge.retrieval.models import MERGE, MergePayload
 from mainstay.platform.jobs import enqueue
 from mainstay.platform.postgres import Database
 from mainstay.platform.processes.identity import identify
@@ -21,9 +22,7 @@ from tests.support.jobs import eventually
 from tests.support.tenants import TestTenant
 
 # As if an earlier attempt had taken its worker with it.
-_SUSPECT = (
-    "UPDATE mainstay.jobs SET run_at = now(), attempt = attempts_max - 1, error_code = 'lease_expired' WHERE id = $1"
-)
+_SUSPECT = "UPDATE mainstay.jobs SET run_at = now(), error_code = 'lease_expired', payload = $2 WHERE id = $1"
 
 
 @asynccontextmanager
@@ -48,12 +47,12 @@ async def worker(url: str, home: Path, models: Path) -> AsyncIterator[asyncio.su
 
 
 async def enqueue_suspect(database: Database, tenant: TestTenant, superuser_url: str) -> UUID:
-    """Enqueue a merge of a store that has no name, on its last attempt."""
+    """Enqueue a merge, and make it a suspect with a payload that no merge can have."""
     async with database.write(tenant.admin) as tx:
-        job_id = await enqueue(tx, MERGE, {"store_id": "none"}, request_id="suspect", delay_s=3600)
+        job_id = await enqueue(tx, MERGE, MergePayload(new_id()), request_id="suspect", delay_s=3600)
     connection = await asyncpg.connect(superuser_url)
     try:
-        await connection.execute(_SUSPECT, job_id)
+        await connection.execute(_SUSPECT, job_id, '{"store_id": "none"}')
     finally:
         await connection.close()
     return job_id
@@ -83,10 +82,11 @@ async def test_suspect_runs_in_a_process_with_the_workers_settings_that_dies_wit
 
     async with worker(database_urls.app, tmp_path, models_folder) as process:
         [ended] = await eventually(has_ended)
-        assert (ended["service"], ended["outcome"], ended["error_code"]) == ("worker", "failed", "crashed")
-        # What the handler raised was raised, and told, in the other process.
-        assert [entry["service"] for entry in lines(log, "job.crashed", job_id)] == ["job"]
-        [child] = [identify(pid) for pid in children(process.pid)]
+        assert (ended["service"], ended["outcome"], ended["error_code"]) == ("worker", "failed", "invalid_payload")
+        # It was read in the one process that the worker has started.
+        [pid] = children(process.pid)
+        assert "mainstay.edge.worker.job_child" in Path(f"/proc/{pid}/cmdline").read_text()
+        child = identify(pid)
         assert child is not None
         process.send_signal(signal.SIGKILL)
         await process.wait()

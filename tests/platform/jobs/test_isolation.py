@@ -170,8 +170,8 @@ async def test_process_that_cannot_be_had_costs_an_attempt_and_says_why(lab: Lab
 async def test_lease_is_kept_while_a_process_blocks(lab: Lab) -> None:
     """The job spins for three leases, and is killed for its time, not rescued."""
     job_id = await lab.enqueue(lab.kind("spin", attempts_max=1))
-    quick = replace(QUICK, lease_s=0.6, heartbeat_s=0.1)
-    async with isolating(lab, worker=quick, timeout_s=1.8):
+    quick = replace(QUICK, lease_s=2.0, heartbeat_s=0.2)
+    async with isolating(lab, worker=quick, timeout_s=6.0):
         await eventually(lambda: lab.is_in(job_id, "dead"))
     assert (await lab.table.job(job_id))["error_code"] == "timeout"
 

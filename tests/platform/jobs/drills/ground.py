@@ -79,10 +79,14 @@ class Ground:
 
     async def finished(self, deadline_s: float) -> None:
         """Wait until no job waits or runs."""
+        await self.shrunk(0, deadline_s)
+
+    async def shrunk(self, jobs: int, deadline_s: float) -> None:
+        """Wait until at most so many jobs wait or run."""
 
         async def is_done() -> bool:
-            await asyncio.sleep(0.1)
-            return await self.unfinished() == 0
+            await asyncio.sleep(0.05)
+            return await self.unfinished() <= jobs
 
         await eventually(is_done, deadline_s=deadline_s)
 

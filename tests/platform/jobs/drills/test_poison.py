@@ -95,7 +95,7 @@ async def is_dead(ground: Ground, job_id: str) -> bool:
 
 async def check_dead(ground: Ground, name: str, job_id: str) -> None:
     """Check that a poison is dead after its attempts, for its own reason."""
-    await eventually(lambda: is_dead(ground, job_id), deadline_s=120)
+    await eventually(lambda: is_dead(ground, job_id), deadline_s=240)
     async with ground.superuser() as connection:
         job = await connection.fetchrow(
             "SELECT attempt, fence, error_code, error FROM mainstay.jobs WHERE id = $1::uuid", job_id
@@ -104,7 +104,7 @@ async def check_dead(ground: Ground, name: str, job_id: str) -> None:
     assert job["error_code"] == CODES[name], f"{name}: {dict(job)}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "name", ["exit", *(pytest.param(name, marks=pytest.mark.deep) for name in sorted(POISONS) if name != "exit")]
 )
