@@ -66,6 +66,10 @@ def lines(log: Path, event: str, job_id: UUID) -> Iterator[dict[str, str]]:
                 yield entry
 
 
+def command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
 def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for each in found for child in each.read_text().split()]
@@ -85,7 +89,7 @@ async def test_suspect_runs_in_a_process_with_the_workers_settings_that_dies_wit
         assert (ended["service"], ended["outcome"], ended["error_code"]) == ("worker", "failed", "invalid_payload")
         # It was read in the one process that the worker has started.
         [pid] = children(process.pid)
-        assert "mainstay.edge.worker.job_child" in Path(f"/proc/{pid}/cmdline").read_text()
+        assert "mainstay.edge.worker.job_child" in command(pid)
         child = identify(pid)
         assert child is not None
         process.send_signal(signal.SIGKILL)
