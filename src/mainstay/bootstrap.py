@@ -1,13 +1,14 @@
 """The only place where objects are wired: settings in, the objects of a process out."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 
-from mainstay.config import InvalidConfiguration, Settings, find_product
+from mainstay.config import InvalidConfiguration, Settings, find_product, load_settings
 from mainstay.control.audit.routes import AuditRoutes
 from mainstay.control.gateway.completion import PlainChat
 from mainstay.control.gateway.models import ChatModel
@@ -45,6 +46,7 @@ from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import (
     Duty,
     JobHandler,
+    JobProcesses,
     JobRegistry,
     PostgresWakeups,
     Wakeups,
@@ -53,6 +55,7 @@ from mainstay.platform.jobs import (
     measure_depth,
     repeat,
 )
+from mainstay.platform.jobs.isolation.child import JobSystem
 from mainstay.platform.jobs.sqs import SqsAddress, SqsLimits, SqsTransport, open_sqs
 from mainstay.platform.postgres import Database, PoolLimits, ScopeKey, load_scope_key
 from mainstay.platform.postgres.migrations import wait_until_migrated
@@ -65,6 +68,9 @@ SWEEP_EVERY_S = 30.0
 # As long as `mainstay up` lets a preparation take.
 MIGRATED_DEADLINE_S = 900.0
 PARSERS_MAX = 2
+# What a worker starts for a job that must not run in it. Each of these runs one job at a time.
+JOB_COMMAND = (sys.executable, "-m", "mainstay.edge.worker.job_child")
+JOB_CONNECTIONS_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -142,29 +148,42 @@ def server_routers(
 async def worker_system(settings: Settings, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
     """Open what a worker process needs, its log among it."""
     configure_logging("worker", level=settings.log_level)
-    async with open_worker(settings, on_beat=on_beat) as worker:
+    async with (
+        JobProcesses(JOB_COMMAND) as processes,
+        open_worker(settings, on_beat=on_beat, processes=processes) as worker,
+    ):
         yield worker
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> AsyncGenerator[Worker]:
-    """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog."""
+async def job_system() -> AsyncGenerator[JobSystem]:
+    """Open what a process for single jobs needs, as its environment, which is its worker's, says."""
+    settings = load_settings()
+    configure_logging("job", level=settings.log_level)
+    async with AsyncExitStack() as stack:
+        yield await _open_jobs(stack, settings, open_product(settings), "job", JOB_CONNECTIONS_MAX)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, *, on_beat: Callable[[], None], processes: JobProcesses | None = None
+) -> AsyncGenerator[Worker]:
+    """Open what the worker needs; `on_beat` is called at every heartbeat, for a watchdog.
+
+    `processes` know the settings of the environment only, so they are its caller's to give.
+    """
     async with AsyncExitStack() as stack:
         product = open_product(settings)
         # Two more than there are slots, so that leases are renewed while every job commits.
-        database = await _open_database(stack, settings, "worker", settings.worker_concurrency + 2)
-        gateway, _ = await _open_gateway(stack, settings)
-        parsers = await stack.enter_async_context(ParserPool(ParserLimits(), children_max=PARSERS_MAX))
-        ingest = Ingest(database, open_blobs(settings), parsers, gateway)
+        jobs = await _open_jobs(stack, settings, product, "worker", settings.worker_concurrency + 2)
 
         async def sweep_answers() -> None:
-            await answers.sweep(database)
+            await answers.sweep(jobs.database)
 
-        registry = JobRegistry(_of_queues([*handlers(ingest), *product.jobs], settings.worker_queues))
-        limits = WorkerLimits(concurrency=settings.worker_concurrency)
-        schedules = ScheduleClock(database, _declared(product))
+        registry, limits = jobs.registry, jobs.limits
+        schedules = ScheduleClock(jobs.database, _declared(product))
         duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers), *schedules.duties()]
-        sqs = await _open_sqs(stack, settings, database)
+        sqs = await _open_sqs(stack, settings, jobs.database)
         if sqs is None:
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.
             wakeups = Wakeups() if settings.database_pooled else PostgresWakeups(_require_url(settings))
@@ -172,7 +191,9 @@ async def open_worker(settings: Settings, *, on_beat: Callable[[], None]) -> Asy
             await sqs.check(registry.queues)
             wakeups, limits = sqs.wakeups(registry.queues), replace(limits, poll_s=sqs.poll_s)
             duties.append(sqs.duty)
-        yield Worker(database, registry, limits, wakeups=wakeups, duties=duties, on_beat=on_beat)
+        yield Worker(
+            jobs.database, registry, limits, wakeups=wakeups, duties=duties, on_beat=on_beat, processes=processes
+        )
 
 
 def _of_queues(known: Sequence[JobHandler], wanted: str | None) -> Sequence[JobHandler]:
@@ -234,6 +255,19 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, process: str
     database = await Database.connect(url, limits, scope_key=scope_key, application=f"mainstay-{process}")
     stack.push_async_callback(database.close)
     return database
+
+
+async def _open_jobs(
+    stack: AsyncExitStack, settings: Settings, product: Product, process: str, connections_max: int
+) -> JobSystem:
+    database = await _open_database(stack, settings, process, connections_max)
+    gateway, _ = await _open_gateway(stack, settings)
+    parsers = await stack.enter_async_context(ParserPool(ParserLimits(), children_max=PARSERS_MAX))
+    ingest = Ingest(database, open_blobs(settings), parsers, gateway)
+    known = _of_queues([*handlers(ingest), *product.jobs], settings.worker_queues)
+    served = {handler.kind.queue for handler in known}
+    rules = [rule for rule in product.queues if rule.name in served]
+    return JobSystem(database, JobRegistry(known, rules), WorkerLimits(concurrency=settings.worker_concurrency))
 
 
 async def _open_gateway(stack: AsyncExitStack, settings: Settings) -> tuple[Gateway, LoadingModel]:

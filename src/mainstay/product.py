@@ -18,28 +18,34 @@ from mainstay.control.metering.models import Usage
 from mainstay.control.metering.service import summarise as summarise_usage
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.jobs import (
+    Children,
     DeadJob,
     JobHandler,
     JobKind,
     JobRun,
+    Queue,
     Reject,
     Retry,
     Schedule,
+    Throttled,
     enqueue,
 )
 from mainstay.platform.postgres import ReadTx, WriteTx
 
 __all__ = [
+    "Children",
     "DeadJob",
     "InvalidProduct",
     "JobHandler",
     "JobKind",
     "JobRun",
     "Product",
+    "Queue",
     "ReadTx",
     "Reject",
     "Retry",
     "Schedule",
+    "Throttled",
     "Usage",
     "WriteTx",
     "enqueue",
@@ -60,10 +66,11 @@ class InvalidProduct(MainstayError):
 
 @dataclass(frozen=True)
 class Product:
-    """The jobs that a product's workers run, and when they are due by the clock, for each tenant."""
+    """The jobs that a product's workers run, when they are due by the clock, and the rules of their queues."""
 
     jobs: Sequence[JobHandler[Any]] = ()
     schedules: Sequence[Schedule[Any]] = ()
+    queues: Sequence[Queue] = ()
 
     def __post_init__(self) -> None:
         for what, names in (("jobs", self.job_names), ("schedules", self.schedule_names)):
@@ -75,6 +82,13 @@ class Product:
                 raise ValueError(
                     f"Product: the schedule '{schedule.name}' makes '{schedule.kind.name}' jobs, which no handler in"
                     " `jobs` runs; add a JobHandler for that kind"
+                )
+
+        queues = {handler.kind.queue for handler in self.jobs}
+        for rule in self.queues:
+            if rule.name not in queues:
+                raise ValueError(
+                    f"Product: the queue '{rule.name}' has rules, and no handler in `jobs` is for it; strike the rules"
                 )
 
     @property

@@ -46,9 +46,6 @@ QUERIES = parse_queries(
 -- name: add_effect
 -- What a job of the tests does.
 INSERT INTO public.effects (tenant_id, job_id, attempt, note) VALUES (:tenant_id, :job_id, :attempt, :note)
--- name: count_succeeded
--- How many jobs of a queue have succeeded.
-SELECT count(*) FROM mainstay.jobs WHERE tenant_id = :tenant_id AND queue = :queue AND state = 'succeeded'
 """,
     origin="tests",
 )
@@ -183,7 +180,7 @@ def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Aw
     async def work(run: JobRun) -> None:
         async with run.checkpoint(unaudited="a test") as tx:
             await write_effect(tx, run.job_id, run.attempt, "working")
-        await asyncio.sleep(random.uniform(0, 0.03))  # noqa: S311
+        await asyncio.sleep(random.uniform(0, 0.03))
         await commit_effect(run)
 
     async def spawn(run: JobRun) -> None:

@@ -1720,7 +1720,7 @@ REVOKE ALL ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) FROM PUBL
 GRANT EXECUTE ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION mainstay.load_jobs(scopes text[], places integer[], job_ids uuid[], fences bigint[])
- RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer)
+ RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer, error_code text)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
@@ -1730,7 +1730,7 @@ BEGIN
         PERFORM set_config('mainstay.scope', scopes[turn], true);
         RETURN QUERY
             SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.parent_id, j.joins,
-                   j.redrives
+                   j.redrives, j.error_code
               FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
               JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
              WHERE l.place = turn AND j.lease_expires_at IS NOT NULL;

@@ -100,7 +100,7 @@ def test_type_that_cannot_be_a_payload_is_refused_where_it_is_declared(payload: 
     ("field", "value", "sentence"),
     [
         ("priority", 3, "priority must be 0 to 2, not 3"),
-        ("memory_mb_max", 1, "memory_mb_max must be at least 64, not 1"),
+        ("memory_mb_max", 1, "memory_mb_max must be at least 128, not 1"),
     ],
 )
 def test_declaration_beyond_a_limit_is_refused(field: str, value: int, sentence: str) -> None:

@@ -11,9 +11,10 @@ from mainstay.edge.worker.health import Health, HealthAddress
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.jobs import Worker
 
-# A job that blocks the event loop for this long stops its neighbours' leases from being renewed; the process is ended
-# with a traceback that names the culprit, and whoever supervises it starts a new one.
-STALL_S = 60.0
+# A job that blocks the event loop for this long stops its neighbours' leases from being renewed: two renewals are
+# missing, and a third would come too late. The process is ended with a traceback that names the culprit, and whoever
+# supervises it starts a new one.
+STALL_S = 20.0
 
 WorkerSystem = Callable[[Callable[[], None]], AbstractAsyncContextManager[Worker]]
 """Opens all that a worker needs; its argument is to be called at every heartbeat (Worker's `on_beat`)."""

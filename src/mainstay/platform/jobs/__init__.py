@@ -6,7 +6,8 @@ from mainstay.platform.jobs.duties import Duty, repeat
 from mainstay.platform.jobs.errors import Cancelled, LeaseLost, Reject, Retry, Throttled
 from mainstay.platform.jobs.family import look_after
 from mainstay.platform.jobs.interventions import WrongState
-from mainstay.platform.jobs.limits import REDRIVES_MAX, WorkerLimits
+from mainstay.platform.jobs.isolation import JobProcesses
+from mainstay.platform.jobs.limits import REDRIVES_MAX, ProcessLimits, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind, Queue
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
@@ -27,12 +28,14 @@ __all__ = [
     "InvalidPayload",
     "JobHandler",
     "JobKind",
+    "JobProcesses",
     "JobRegistry",
     "JobRun",
     "LeaseLost",
     "Payload",
     "PayloadT",
     "PostgresWakeups",
+    "ProcessLimits",
     "Queue",
     "Reject",
     "Retry",

@@ -17,6 +17,8 @@ a cancellation was asked for, or `Cancelled`              cancelled, and so is w
 `LeaseLost`                                               nothing: the job belongs to another worker by now
 the worker stops before the handler ends                  handed back at once, the attempt does not count
 the worker dies, hangs, or loses the database             rescued when its lease runs out, code `lease_expired`
+its own process dies, where it has one                    another attempt, code `crashed_process`
+its own process holds more than `memory_mb_max`           another attempt, code `killed_memory`
 ========================================================  ===================================================
 
 An attempt that would be one more than `attempts_max` is none: the job has failed for good, with the last code.
@@ -24,6 +26,7 @@ An attempt that would be one more than `attempts_max` is none: the job has faile
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from mainstay.kernel.errors import Kind, MainstayError
@@ -129,6 +132,8 @@ class LeaveAlone:
 
 
 Verdict = Returned | TryAgain | PutOff | GiveUp | HandBack | LeaveAlone
+# Why an attempt is ended before its handler has.
+Interruption = Literal["lease_lost", "stopping", "cancelled"]
 
 
 def lease_lost(job_id: UUID, fence: int) -> LeaseLost:
@@ -159,6 +164,17 @@ def verdict_on(error: BaseException) -> TryAgain | PutOff | GiveUp | LeaveAlone:
                 if known
                 else TryAgain("crashed", f"{type(error).__name__}: {error}")
             )
+
+
+def verdict_on_interruption(why: Interruption | None) -> Verdict:
+    """Return what becomes of a job whose attempt was ended from outside; without a reason it is nobody's to say."""
+    match why:
+        case "stopping":
+            return HandBack()
+        case "cancelled":
+            return verdict_on(Cancelled())
+        case _:
+            return LeaveAlone()
 
 
 def storable(text: str, chars_max: int) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 ATTEMPTS_MAX = 25
 PAYLOAD_BYTES_MAX = 8_192
 NAME_CHARS_MAX = 64
-# Python with our packages takes about as much before a handler has done anything.
-MEMORY_MB_MIN = 64
+# A process for a job holds 65 MB when it is ready and 105 with the embedding model, before a handler has done anything.
+MEMORY_MB_MIN = 128
 UNIQUE_KEY_CHARS_MAX = 200
 CRON_CHARS_MAX = 200
 # A due time that is older was missed; restarts and deployments are quicker.
@@ -92,3 +92,30 @@ class WorkerLimits:
                 f"WorkerLimits: heartbeat_s ({self.heartbeat_s}) must be at most half of lease_s ({self.lease_s}),"
                 " or one late renewal loses every job"
             )
+
+
+@dataclass(frozen=True)
+class ProcessLimits:
+    """What a worker spends on jobs that run in processes of their own."""
+
+    # How many there are at a time; a job that finds none free waits in its slot, and its time has not begun.
+    processes_max: int = 4
+    # How long one may take until it can be given a job; a slow machine loads the libraries for some seconds.
+    start_s: float = 60.0
+    # One that has nothing to do for so long is ended, and after so many jobs: what leaks is given back.
+    idle_s: float = 60.0
+    jobs_max: int = 200
+    # What one may hold more after a job than before its first, and still be given another; the embedding model, which
+    # loads meanwhile, is 40 of it.
+    growth_mb_max: int = 128
+    # For kinds that declare no memory and run here because they are suspect. What needs more has to say so.
+    undeclared_memory_mb_max: int = 2_048
+    # How often its memory is looked at. What a job takes between two looks comes on top of its limit.
+    look_s: float = 0.1
+    # How long one that was told to stop, or whose job should have ended, may take to answer before it is killed.
+    answer_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise ValueError(f"ProcessLimits: {name} must be more than 0, not {value}")

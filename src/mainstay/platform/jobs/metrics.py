@@ -11,6 +11,8 @@ SECONDS = Histogram(
     buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800),
 )
 SLOTS_TAKEN = Gauge("mainstay_jobs_slots_taken", "Jobs that this worker runs now.")
+PROCESSES = Gauge("mainstay_jobs_processes", "Processes of single jobs that this worker has now.")
+PROCESSES_ENDED = Counter("mainstay_jobs_processes_ended", "Processes of single jobs that ended, by cause.", ["cause"])
 RESCUED = Counter("mainstay_jobs_rescued", "Jobs taken from workers that let their lease run out.", ["queue", "state"])
 BURIED = Counter("mainstay_jobs_buried", "Burials of failed and cancelled jobs, by outcome.", ["kind", "outcome"])
 PRUNED = Counter("mainstay_jobs_pruned", "Jobs deleted because they finished long ago.")

@@ -28,6 +28,8 @@ What holds in every state, whatever dies:
 - A cancelled job ends at once, wherever that was asked; a worker that knows its kind calls `on_dead` soon after.
 - An attempt that does not end well is in the history (`job_attempts`), written by the statement that ends it.
 - Time is the database's; the clocks of workers decide nothing.
+- A job whose last attempt may have killed its worker runs in a process of its own, whatever its kind says: what is
+  poison takes its neighbours with it once at most.
 - The name of a worker is for people. Leases do not look at it, so a name that comes back frees and holds nothing.
 """
 
@@ -42,6 +44,8 @@ from mainstay.platform.jobs.payloads import Payload, PayloadT, PayloadType
 from mainstay.platform.postgres import Scope
 
 _NAME = re.compile(r"[a-z][a-z0-9_.]*")
+# A timeout is among them: a handler that never gives way blocks the loop of its worker, and so all its neighbours.
+SUSPECT_CODES = frozenset({"lease_expired", "crashed_process", "killed_memory", "timeout"})
 
 
 def check_name(what: str, label: str, name: str) -> None:
@@ -60,9 +64,12 @@ class JobKind(Generic[PayloadT]):
     `payload` is a frozen dataclass or a pydantic model: what is enqueued, and what the handler gets. Without it
     payloads are mappings that nobody checks.
     A failed attempt is followed by a wait of random length (full jitter) below `backoff_s` doubled for each attempt
-    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt, and `memory_mb_max` the memory of a job that has a
-    process to itself. Of a tenant's jobs in a queue those of `priority` 0 go before those of 1, and these before those
-    of 2, which wait two minutes at most for what became due after them.
+    so far, at most `backoff_s_max`. `timeout_s` bounds one attempt. Of a tenant's jobs in a queue those of `priority`
+    0 go before those of 1, and these before those of 2, which wait two minutes at most for what became due after them.
+
+    A kind that is `isolated`, or says how much memory an attempt may use, always runs in a process of its own beside
+    the worker, which is killed alone. `memory_mb_max` bounds all that this process and what it starts hold at a time,
+    the 105 MB of the interpreter and the embedding model among it, without what is mapped from files.
     """
 
     name: str
@@ -74,6 +81,7 @@ class JobKind(Generic[PayloadT]):
     backoff_s_max: float = 300.0
     priority: int = 1
     memory_mb_max: int | None = None
+    isolated: bool = False
     # Made once, for it costs more than a job.
     payloads: PayloadType[PayloadT] = field(init=False, repr=False, compare=False)
 
@@ -95,6 +103,11 @@ class JobKind(Generic[PayloadT]):
                 f"JobKind '{self.name}': memory_mb_max must be at least {MEMORY_MB_MIN}, not {self.memory_mb_max}"
             )
         object.__setattr__(self, "payloads", PayloadType[PayloadT].of(self.name, self.payload))
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether every attempt runs in a process of its own."""
+        return self.isolated or self.memory_mb_max is not None
 
     def delay_after(self, attempt: int) -> float:
         """Return how many seconds to wait after failed attempt number `attempt` (Brooker, Builders' Library)."""
@@ -172,6 +185,13 @@ class ClaimedJob:
     # It has waited for children, and is to join them.
     joins: bool = False
     redrives: int = 0
+    # How the last attempt ended, if it ended badly.
+    last_error_code: str | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the last attempt may have taken its worker with it, so that this one must not get the chance."""
+        return self.last_error_code in SUSPECT_CODES
 
 
 @dataclass(frozen=True)

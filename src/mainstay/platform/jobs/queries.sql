@@ -54,7 +54,7 @@ SELECT tenant_id, principal_id, job_id, fence, queue, priority, run_at_us, looke
 
 -- name: load_jobs
 -- What claimed jobs are about; a job that was lost since is left out.
-SELECT id, kind, request_id, payload, attempt, attempts_max, parent_id, joins, redrives
+SELECT id, kind, request_id, payload, attempt, attempts_max, parent_id, joins, redrives, error_code
   FROM mainstay.load_jobs(:scopes, :places, :job_ids, :fences)
 
 -- name: finish_jobs

@@ -40,6 +40,7 @@ class JobRegistry:
                 raise ValueError(f"JobRegistry: the kind '{handler.kind.name}' has two handlers; leave one out")
             self._handlers[handler.kind.name] = handler
         self.kinds = tuple(sorted(self._handlers))
+        self.isolated_kinds = tuple(kind for kind in self.kinds if self._handlers[kind].kind.needs_process)
         self.queues = tuple(sorted({handler.kind.queue for handler in self._handlers.values()}))
         self.rules = tuple(sorted(queues, key=lambda queue: queue.name))
         ruled = [rule.name for rule in self.rules]

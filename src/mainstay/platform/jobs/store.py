@@ -163,6 +163,7 @@ async def load(database: Database, leases: Sequence[Lease]) -> Sequence[ClaimedJ
             parent_id=row["parent_id"],
             joins=row["joins"],
             redrives=row["redrives"],
+            last_error_code=row["error_code"],
         )
         for row in rows
     ]

@@ -16,7 +16,7 @@ from mainstay.platform.jobs.acknowledgements import Acknowledgements
 from mainstay.platform.jobs.burial import bury_due
 from mainstay.platform.jobs.depth import measure_depth
 from mainstay.platform.jobs.duties import Duty, repeat, wait_for
-from mainstay.platform.jobs.execution import Execution
+from mainstay.platform.jobs.execution import Execution, OtherProcesses
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.lines import Lines
 from mainstay.platform.jobs.models import ClaimedJob
@@ -37,7 +37,8 @@ class Worker:
 
     Every worker rescues, buries and counts; there is no leader. The pool of `database` should have two connections
     more than there are slots, so that leases are renewed while every job commits. `on_beat` is called at every
-    heartbeat, for a watchdog of the process.
+    heartbeat, for a watchdog of the process. Jobs that must not run in the worker, and those that may have killed
+    one, run in `processes`; without any, a suspect runs like its neighbours.
     """
 
     def __init__(
@@ -49,8 +50,12 @@ class Worker:
         wakeups: Wakeups | None = None,
         duties: Iterable[Duty] = (),
         on_beat: Callable[[], None] | None = None,
+        processes: OtherProcesses | None = None,
     ) -> None:
+        if processes is None and registry.isolated_kinds:
+            raise ValueError(f"Worker: {registry.isolated_kinds} need processes of their own; give it `processes`")
         self._database = database
+        self._processes = processes
         self._registry = registry
         self._limits = limits or WorkerLimits()
         self._wakeups = wakeups or Wakeups()
@@ -166,7 +171,7 @@ class Worker:
         return min(slots - self._handling, 2 * slots - len(self._running))
 
     async def _gather_slots(self, stop: asyncio.Event) -> int:
-        """Return how many slots are free, after a short wait where few are: a claim costs as much for one as for ten."""
+        """Return how many slots are free, after a short wait where few are, for a claim costs the same for ten."""
         ends_at = asyncio.get_running_loop().time() + GATHER_S
         while 0 < self._free_slots() < self._limits.concurrency // 4 and not stop.is_set():
             left_s = ends_at - asyncio.get_running_loop().time()
@@ -177,7 +182,13 @@ class Worker:
 
     def _start(self, job: ClaimedJob) -> None:
         execution = Execution(
-            self._database, self._registry, self._limits, job, self._acknowledgements, on_handled=self._handled
+            self._database,
+            self._registry,
+            self._limits,
+            job,
+            self._acknowledgements,
+            on_handled=self._handled,
+            processes=self._processes,
         )
         task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
         self._running[task] = execution

@@ -20,14 +20,19 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class ChildOptions:
-    """How a child is started. `death_signal` is what it gets when its parent dies."""
+    """How a child is started. `death_signal` is what it gets when its parent dies.
 
-    log: Path
+    Without a log it writes where its parent does; without an environment it has its parent's.
+    """
+
+    log: Path | None
     folder: Path
     death_signal: signal.Signals
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] | None
     account: Account | None = None
     takes_input: bool = False
+    # Descriptors that it shall have under the same numbers.
+    handles: tuple[int, ...] = ()
     # The kernel of Linux sends the signal itself; elsewhere a guard process does.
     guarded: bool = _LIBC is None
 
@@ -40,17 +45,18 @@ class ChildProcess:
 
     def __init__(self, command: Sequence[str], options: ChildOptions) -> None:
         """Start `command`; raises OSError when it cannot be executed."""
-        log = open_log(options.log)
+        log = None if options.log is None else open_log(options.log)
         account = options.account
         try:
             self._process = subprocess.Popen(
                 command,
                 cwd=options.folder,
-                env=dict(options.environment),
+                env=None if options.environment is None else dict(options.environment),
                 stdin=subprocess.PIPE if options.takes_input else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=options.handles,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
@@ -58,7 +64,8 @@ class ChildProcess:
                 preexec_fn=None if options.guarded else _bind_to_parent(options.death_signal),  # noqa: PLW1509
             )
         finally:
-            os.close(log)
+            if log is not None:
+                os.close(log)
         self.pid = self._process.pid
         # A child that has ended already is a zombie until we look, so its pid is still its own.
         self.identity = identify(self.pid) or ProcessIdentity(self.pid, "ended")
@@ -88,6 +95,22 @@ class ChildProcess:
         if self.poll() is None:
             with suppress(ProcessLookupError):  # It ended this moment.
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def has_ended(self) -> bool:
+        """Tell whether it has ended, and leave its status, and so its pid, with the kernel."""
+        if self._process.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def clear(self, deadline_s: float) -> int | None:
+        """Kill it and all that is left of its session, and return its exit status as `wait` does.
+
+        What it started is found by its pid, which nobody else can have as long as only `has_ended` looked at it.
+        """
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):  # Nothing is left but the entry of a dead leader.
+                os.killpg(self.pid, signal.SIGKILL)
+        return self.wait(deadline_s)
 
     def wait(self, deadline_s: float) -> int | None:
         """Wait for its end; return the exit status, or None when it still runs after `deadline_s`."""

@@ -228,7 +228,7 @@ CALL mainstay.open_keyhole('keyhole.pause_queue(text, double precision)');
 -- In PL/pgSQL, because a policy's functions are asked while a statement is planned, and SQL may plan all at once.
 CREATE FUNCTION mainstay.load_jobs(scopes text[], places int[], job_ids uuid[], fences bigint[])
 RETURNS TABLE (id uuid, kind text, request_id text, payload jsonb, attempt int, attempts_max int, parent_id uuid,
-               joins boolean, redrives int)
+               joins boolean, redrives int, error_code text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
@@ -236,7 +236,7 @@ BEGIN
         PERFORM set_config('mainstay.scope', scopes[turn], true);
         RETURN QUERY
             SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.parent_id, j.joins,
-                   j.redrives
+                   j.redrives, j.error_code
               FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
               JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
              WHERE l.place = turn AND j.lease_expires_at IS NOT NULL;
