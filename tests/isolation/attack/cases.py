@@ -1,5 +1,6 @@
 """The cases of the attack, generated from the table of operations: which foreign ids stand where in which request."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -55,7 +56,13 @@ class Case:
         return method_of(self.operation), path, options, frozenset(typed.values())
 
     def _call(self, things: Things) -> Call:
-        return NAMELESS[self.operation] if self.operation in NAMELESS else self._way.call(things)
+        if self.operation not in NAMELESS:
+            return self._way.call(things)
+        path, options = NAMELESS[self.operation]
+        if "name" not in options.get("json", {}):
+            return path, options
+        # What may stand only once, as a group of one name, would be refused the second time.
+        return path, {"json": {**options["json"], "name": f"attack {secrets.token_hex(4)}"}}
 
 
 def smuggle(options: Mapping[str, Any], how: Smuggled, other: Things) -> dict[str, Any]:
