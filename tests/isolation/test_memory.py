@@ -9,8 +9,9 @@ from tests.isolation.memory import kept, kept_in_package
 CONSTANT = "filled while the module is imported, or from files of ours"
 PROCESS = "tasks and children of this process; it holds no text"
 CHILDREN = "children, each of which parses one document after the other"
-ONE = "one object for each request, document or answer, which ends with it"
+ONE = "one object for each request, transaction, document or answer, which ends with it"
 COUNTS = "what is left of the limits of tenants, principals and keys, by their ids; it holds no text"
+MESSAGES = "names of queues, receipts of messages and ids of jobs; it holds no text"
 DECLARED = {
     "control/limits/admission.py: Admission._reached": COUNTS,
     "control/limits/admission.py: Admission._waiting": COUNTS,
@@ -47,8 +48,15 @@ DECLARED = {
     "knowledge/documents/parsing.py: ParserPool._idle": CHILDREN,
     "knowledge/retrieval/languages.py: _WORD_LANGUAGES": CONSTANT,
     "platform/jobs/registry.py: JobRegistry._handlers": CONSTANT,
+    "platform/jobs/sqs/announcing.py: Announcer._pending": MESSAGES,
+    "platform/jobs/sqs/client.py: SqsClient._clients": "clients of boto3 by how long a call waits",
+    "platform/jobs/sqs/held.py: HeldMessages._done": MESSAGES,
+    "platform/jobs/sqs/held.py: HeldMessages._messages": MESSAGES,
+    "platform/jobs/sqs/held.py: HeldMessages._of_job": MESSAGES,
     "platform/jobs/worker.py: Worker._running": PROCESS,
+    "platform/postgres/database.py: Database._listeners": PROCESS,
     "platform/postgres/safe_versions.py: safe_versions": CONSTANT,
+    "platform/postgres/transactions.py: KeyholeTx._notes": ONE,
     "platform/postgres/transactions.py: _open_transaction": "the kind of the transaction that a task has open",
     "platform/text/words.py: _key": "single words; what comes back is made of the word that is asked for",
     "prompts/__init__.py: load_prompt": CONSTANT,
