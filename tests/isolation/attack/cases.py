@@ -39,6 +39,13 @@ class Case:
         return self.operation not in NAMELESS and self._way.steady
 
     @property
+    def names_members(self) -> bool:
+        """Return whether it names nothing of the other's but principals and groups with whom something is shared."""
+        return bool(self.foreign) and all(
+            slot.place == "body" and slot.thing in ("principal_id", "group_id") for slot in self.foreign
+        )
+
+    @property
     def _way(self) -> Way:
         return WAYS[self.operation][self.way]
 
