@@ -9,6 +9,7 @@ import pytest
 
 from mainstay.platform.jobs import store
 from mainstay.platform.postgres import Database, Scope
+from mainstay.platform.postgres.queries import load_queries
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 
 FINISHED, QUEUED, TENANTS = 100_000, 1_000, 20
@@ -62,15 +63,15 @@ async def full_urls(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
         yield urls
 
 
-async def plan_of(connection: asyncpg.Connection, function: str) -> str:
+async def plan_of(connection: asyncpg.Connection, function: str, **given: str) -> str:
     """Return the plan of the last statement of a function, as the role that it runs as."""
     body = await connection.fetchval("SELECT pg_get_function_sqlbody($1::regproc::oid)", f"keyhole.{function}")
     *_, statement = re.sub(r"^\s*BEGIN ATOMIC|END\s*$", "", body).strip().rstrip(";").split(";")
-    for name, value in ARGUMENTS.items():
+    for name, value in {**ARGUMENTS, **{f"{function}.{name}": value for name, value in given.items()}}.items():
         statement = statement.replace(name, value)
     async with connection.transaction():
         await connection.execute("SET LOCAL ROLE mainstay_keyhole")
-        rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) {statement}")
+        rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}")
     return "\n".join(row[0] for row in rows)
 
 
@@ -150,3 +151,52 @@ async def test_claim_of_many_slots_takes_from_many_tenants(full_urls: DatabaseUr
         claimed = await store.claim(tx, queues=["full"], kinds=["note"], worker="test", count_max=8, lease_s=60)
     await database.close()
     assert len(claimed) == len({lease.tenant_id for lease in claimed}) == 8
+
+
+DEAD, WAITING = 20_000, 10
+HELD = f"""
+SET session_replication_role = replica;
+INSERT INTO mainstay.jobs (tenant_id, id, principal_id, request_id, queue, kind, payload, run_at, attempts_max)
+SELECT '00000000-0000-7000-8000-000000000001', lpad(n::text, 32, '0')::uuid, gen_random_uuid(), 'r', 'held', 'note',
+       '{{}}', now() - interval '1 hour', 5
+  FROM generate_series(1, {DEAD + WAITING}) n;
+"""
+FINISH = f"""
+SET session_replication_role = replica;
+UPDATE mainstay.jobs SET state = 'succeeded', finished_at = now()
+ WHERE queue = 'held' AND id <= lpad('{DEAD}', 32, '0')::uuid;
+"""
+
+
+async def test_claim_from_its_place_passes_over_no_dead_entries(full_urls: DatabaseUrls) -> None:
+    """A transaction from before they finished keeps the entries of 20,000 jobs in the index of what waits."""
+    connection = await asyncpg.connect(full_urls.superuser)
+    holder = await asyncpg.connect(full_urls.superuser)
+    try:
+        await connection.execute(HELD)
+        async with holder.transaction(isolation="repeatable_read"):
+            assert await holder.fetchval("SELECT count(*) FROM mainstay.jobs WHERE queue = 'held'") == DEAD + WAITING
+            await connection.execute(FINISH)
+            place_us = await connection.fetchval(
+                "SELECT (extract(epoch FROM min(run_at)) * 1000000)::bigint FROM mainstay.jobs WHERE queue = 'held'"
+            )
+            queue = {"queues": "ARRAY['held']"}
+            anew = await plan_of(connection, "claim_jobs", **queue)
+            placed = await plan_of(
+                connection, "claim_jobs", **queue, anew="false", line_queues="ARRAY['held']",
+                line_tenants="ARRAY['00000000-0000-7000-8000-000000000001'::uuid]", line_priorities="ARRAY[1]",
+                line_run_ats_us=f"ARRAY[{place_us}::bigint]", line_jobs=f"ARRAY[lpad('{DEAD}', 32, '0')::uuid]",
+            )  # fmt: skip
+    finally:
+        await holder.close()
+        await connection.close()
+    read_anew, read_placed = (int(re.findall(r"shared hit=(\d+)", plan)[0]) for plan in (anew, placed))
+    assert read_anew > 300, anew
+    assert read_placed < read_anew / 2, placed
+    assert read_placed < 300, placed
+
+
+@pytest.mark.parametrize("query", ["finish_job", "hold_job", "postpone_job", "fail_job"])
+async def test_fenced_queries_do_not_ask_for_the_state(query: str) -> None:
+    """With `state = 'running'` the planner may walk the index of what runs, dead entries and all, for one row."""
+    assert "state = 'running'" not in load_queries("mainstay.platform.jobs")[query].sql

@@ -171,7 +171,7 @@ class Worker:
         return min(slots - self._handling, 2 * slots - len(self._running))
 
     async def _gather_slots(self, stop: asyncio.Event) -> int:
-        """Return how many slots are free, after a short wait where few are, for a claim costs the same for ten."""
+        """Return how many slots are free, after a short wait where few are: to claim one costs as much as ten."""
         ends_at = asyncio.get_running_loop().time() + GATHER_S
         while 0 < self._free_slots() < self._limits.concurrency // 4 and not stop.is_set():
             left_s = ends_at - asyncio.get_running_loop().time()
