@@ -114,8 +114,8 @@ async def search_all(database: Database, store: FilledStore, scope: Scope, spent
 
 async def measure(owner_url: str, app_url: str, superuser_url: str, chunks: int, rounds: int) -> dict[str, Spent]:
     """Return what searches took, by rules and caller; the first round warms up."""
-    owner = await Database.connect(owner_url, PoolLimits(connections_max=1))
-    database = await Database.connect(app_url, PoolLimits(connections_max=1, idle_connection_s=600))
+    owner = await Database.connect(owner_url, PoolLimits(connections_max=1), scope_key=SCOPE_KEY, as_owner=True)
+    database = await Database.connect(app_url, PoolLimits(connections_max=1, idle_connection_s=600), scope_key=SCOPE_KEY)
     superuser = await asyncpg.connect(superuser_url)
     tenant: TestTenant = await make_tenant(owner)
     store = await fill(database, tenant.admin, chunks)

@@ -186,7 +186,7 @@ async def main(urls: DatabaseUrls, jobs: int, rounds: int, finished: int) -> Non
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     superuser = await asyncpg.connect(urls.superuser)
     await superuser.execute(EFFECTS_TABLE + LOOP_TABLE)
-    owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+    owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
     tenant = await make_tenant(owner)
     database = await Database.connect(urls.app, POOL, scope_key=SCOPE_KEY)
     bench = Bench(urls, database, superuser, tenant.admin)

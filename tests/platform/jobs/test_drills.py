@@ -75,7 +75,7 @@ async def cluster_lab(cluster: EmbeddedCluster, queue: str) -> AsyncIterator[Lab
         pool = await asyncpg.create_pool(urls.superuser, min_size=1, max_size=4)
         stack.push_async_callback(pool.close)
         await pool.execute(EFFECTS_TABLE)
-        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
         stack.push_async_callback(owner.close)
         database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
         stack.push_async_callback(database.close)
