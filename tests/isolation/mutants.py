@@ -165,7 +165,12 @@ def other_mutants() -> list[Mutant]:
     mutants += [
         Mutant("function", f"{name} {how}", (f"{replace} {name} RETURNS {returns} {body}",), "mainstay.stores")
         for name, how, returns, body in (
-            ("mainstay.whole_tenant()", "is the tenant of any scope", "uuid", f"{sql} RETURN mainstay.current_tenant()"),
+            (
+                "mainstay.whole_tenant()",
+                "is the tenant of any scope",
+                "uuid",
+                f"{sql} RETURN mainstay.current_tenant()",
+            ),
             ("keyhole.seen_stores()", "has every store", "uuid[]", _every("stores")),
             ("keyhole.seen_generations()", "has every generation", "uuid[]", _every("index_generations")),
             ("keyhole.unseen_documents()", "has none", "uuid[]", f"LANGUAGE sql {_DEFINER} RETURN '{{}}'::uuid[]"),

@@ -35,9 +35,9 @@ class Declared:
     """The closed lists of one schema; names are qualified, and signatures read as `regprocedure` prints them.
 
     `shared`, `system`, `unique`, `unanchored`, `open_children` and `functions` map a name to the reason why it may be
-    there, `triggers` maps one to its function, `policy_functions` a signature to the body that it must have, `policies` a
-    table to what its policy shows to those who do not see all of the tenant, and `policy_checks` one to what they may
-    write where that is another condition.
+    there, `triggers` maps one to its function, `policy_functions` a signature to the body that it must have,
+    `policies` a table to what its policy shows to those who do not see all of the tenant, and `policy_checks` one to
+    what they may write where that is another condition.
     """
 
     schemas: tuple[str, ...]

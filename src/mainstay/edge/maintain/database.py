@@ -26,9 +26,7 @@ def maintenance_scope(tenant_id: UUID) -> Scope:
 async def open_database(settings: Settings, url: str, *, as_owner: bool = True) -> AsyncGenerator[Database]:
     """Open the database at `url` until the block ends."""
     key = scope_key_of(settings)
-    database = await Database.connect(
-        url, _LIMITS, scope_key=key, application="mainstay-maintain", as_owner=as_owner
-    )
+    database = await Database.connect(url, _LIMITS, scope_key=key, application="mainstay-maintain", as_owner=as_owner)
     try:
         yield database
     finally:

@@ -34,7 +34,15 @@ def expected_policies(table: Relation, declared: Declared) -> list[Policy]:
 
 
 def _expected(table: Relation, name: str, role: str, using: str, check: str) -> Policy:
-    return Policy(table.name, name, "ALL", True, (role,), using, check)
+    return Policy(
+        relation=table.name,
+        name=name,
+        command="ALL",
+        permissive=True,
+        roles=(role,),
+        using_sql=using,
+        check_sql=check,
+    )
 
 
 def children_hide_with_their_parents(facts: Facts, declared: Declared) -> Iterator[Problem]:
@@ -76,7 +84,7 @@ def policies_check_what_is_written(facts: Facts, declared: Declared) -> Iterator
 
 
 def policies_hold_for_their_role_and_everything(facts: Facts, declared: Declared) -> Iterator[Problem]:
-    """For ALL commands; a wider role has a rule that is not its own, and a narrower one leaves rows that nobody sees."""
+    """For ALL commands, and of no role but its own: two policies of one role are joined by OR."""
     for found, expected in _pairs(facts, declared):
         if found.command != "ALL" or found.roles != expected.roles or not found.permissive:
             yield (
@@ -89,7 +97,11 @@ def no_other_policy_exists(facts: Facts, declared: Declared) -> Iterator[Problem
     """Permissive policies are joined by OR: one more opens the table."""
     listed = {
         *((table, KEYHOLE) for table in declared.keyhole_columns),
-        *((table.name, one.name) for table in tenant_tables(facts, declared) for one in expected_policies(table, declared)),
+        *(
+            (table.name, one.name)
+            for table in tenant_tables(facts, declared)
+            for one in expected_policies(table, declared)
+        ),
     }
     for policy in facts.policies:
         if (policy.relation, policy.name) not in listed:
