@@ -568,8 +568,8 @@ CREATE TABLE mainstay.stores (
     CONSTRAINT stores_visibility_check CHECK ((visibility = ANY (ARRAY['tenant'::text, 'private'::text])))
 );
 CREATE INDEX stores_name ON mainstay.stores USING btree (tenant_id, name);
-CREATE INDEX stores_of_tenant ON mainstay.stores USING btree (tenant_id) WHERE (visibility = 'tenant'::text);
-CREATE INDEX stores_owner ON mainstay.stores USING btree (tenant_id, owner_id);
+CREATE INDEX stores_of_tenant ON mainstay.stores USING btree (tenant_id, id) WHERE (visibility = 'tenant'::text);
+CREATE INDEX stores_owner ON mainstay.stores USING btree (tenant_id, owner_id, id);
 
 CREATE TABLE mainstay.tenants (
     tenant_id uuid NOT NULL,

@@ -27,6 +27,11 @@ CREATE POLICY keyhole ON mainstay.shares FOR SELECT TO mainstay_keyhole USING (t
 CREATE POLICY keyhole ON mainstay.group_members FOR SELECT TO mainstay_keyhole USING (true);
 CREATE POLICY keyhole ON mainstay.restricted_documents FOR SELECT TO mainstay_keyhole USING (true);
 
+-- Both sets of stores are read from an index alone.
+DROP INDEX mainstay.stores_of_tenant, mainstay.stores_owner;
+CREATE INDEX stores_of_tenant ON mainstay.stores (tenant_id, id) WHERE visibility = 'tenant';
+CREATE INDEX stores_owner ON mainstay.stores (tenant_id, owner_id, id);
+
 -- The stores that the principal of the scope sees: those of the whole tenant, its own, and those shared with it.
 CREATE FUNCTION keyhole.seen_stores() RETURNS uuid[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
