@@ -16,9 +16,11 @@ from mainstay.platform.postgres.catalogue import tenant_tables
 from mainstay.platform.postgres.catalogue.facts import read_facts
 from mainstay.platform.postgres.scope import NARROW_ROLE, WIDE_ROLE
 from mainstay.schema.declared import declared
-from tests.support.database import OWNER_LOGIN, SCOPE_KEY
+from tests.support.database import OWNER_LOGIN, RUNTIME_LOGIN, SCOPE_KEY
 
 RUNTIME = "mainstay_runtime"
+# What a transaction becomes, and a login that becomes neither, as code from before there were two roles does.
+_ROLES_INSIDE = (NARROW_ROLE, WIDE_ROLE, RUNTIME_LOGIN)
 # A role, a signed scope, a statement, and the number that it may give.
 Try = tuple[str, str, str, int | None]
 # A value for each type of column that may not be empty; where a key needs it, another one in each row.
@@ -155,8 +157,9 @@ def _tries_inside(cast: Cast, table: Table) -> list[Try]:
     """Return what those reach for who are in the tenant and must not see all of it."""
     of_victim = f"FROM {table.name} WHERE tenant_id = '{cast.victim.tenant_id}'"
     neighbour = SCOPE_KEY.sign(cast.neighbour)
+    auditor = SCOPE_KEY.sign(_auditor(cast))
     if table.hidden_with_parent:
-        return [(role, neighbour, f"SELECT count(*) {of_victim}", 0) for role in (NARROW_ROLE, WIDE_ROLE)]
+        return [(role, neighbour, f"SELECT count(*) {of_victim}", 0) for role in _ROLES_INSIDE]
     if not table.owned:
         return []
     hidden = f"{of_victim} AND owner_id = '{cast.victim.principal_id}' AND visibility = 'private'"
@@ -164,9 +167,11 @@ def _tries_inside(cast: Cast, table: Table) -> list[Try]:
         (NARROW_ROLE, neighbour, f"SELECT count(*) {of_victim}", 2),
         # The role of those who see all, taken by somebody who does not, wins nothing.
         (WIDE_ROLE, neighbour, f"SELECT count(*) {of_victim}", 0),
-        (WIDE_ROLE, SCOPE_KEY.sign(_auditor(cast)), f"SELECT count(*) {of_victim}", 3),
+        (WIDE_ROLE, auditor, f"SELECT count(*) {of_victim}", 3),
+        (RUNTIME_LOGIN, auditor, f"SELECT count(*) {of_victim}", 3),
+        (RUNTIME_LOGIN, neighbour, f"SELECT count(*) {of_victim}", 2),
     ]
-    for role in (NARROW_ROLE, WIDE_ROLE):
+    for role in _ROLES_INSIDE:
         tries += [
             (role, neighbour, f"SELECT count(*) {hidden}", 0),
             (role, neighbour, f"WITH gone AS (DELETE {hidden} RETURNING 1) SELECT count(*) FROM gone", 0),
