@@ -26,6 +26,7 @@ from mainstay.knowledge.retrieval import service
 from mainstay.knowledge.retrieval.store import Vector
 from mainstay.platform.postgres import Database, PoolLimits, Scope
 from mainstay.platform.postgres.queries import parse_queries
+from tests.support.database import SCOPE_KEY
 from tests.support.retrieval import add_document_version, make_store
 from tests.support.tenants import TestTenant, make_tenant
 
@@ -38,12 +39,13 @@ _BACKEND = parse_queries("-- name: backend\n-- This session's process.\nSELECT p
     "backend"
 ]
 _RULES = """
-SELECT p.polrelid::regclass::text AS relation, pg_get_expr(p.polqual, p.polrelid) AS rule,
-       array(SELECT attname::text FROM pg_attribute a WHERE a.attrelid = p.polrelid AND attnum > 0) AS columns
-  FROM pg_policy p WHERE p.polname = 'tenant'
+SELECT p.polname || ' ON ' || p.polrelid::regclass AS policy, pg_get_expr(p.polqual, p.polrelid) AS rule,
+       p.polname = 'tenant' AND p.polroles <> '{0}'
+       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = p.polrelid AND a.attname = 'visibility') AS of_owner
+  FROM pg_policy p WHERE p.polname IN ('tenant', 'whole')
 """
-_TENANT = "tenant_id = mainstay.current_tenant()"
-_OWNER = "(visibility = 'tenant' OR owner_id = mainstay.current_principal() OR mainstay.sees_all())"
+_TENANT = "tenant_id = mainstay.claimed_tenant() AND tenant_id = (SELECT mainstay.current_tenant())"
+_OWNER = "(visibility = 'tenant' OR owner_id = mainstay.current_principal())"
 
 
 @dataclass
@@ -93,9 +95,9 @@ async def fill(database: Database, scope: Scope, count: int) -> FilledStore:
 
 
 async def set_rules(superuser: asyncpg.Connection, rules: Mapping[str, str]) -> None:
-    """Put every policy `tenant` to its rule."""
-    for relation, rule in rules.items():
-        await superuser.execute(f"ALTER POLICY tenant ON {relation} USING ({rule}) WITH CHECK ({rule})")
+    """Put every policy to its rule."""
+    for policy, rule in rules.items():
+        await superuser.execute(f"ALTER POLICY {policy} USING ({rule}) WITH CHECK ({rule})")
 
 
 async def search_all(database: Database, store: FilledStore, scope: Scope, spent: Spent) -> None:
@@ -114,18 +116,17 @@ async def search_all(database: Database, store: FilledStore, scope: Scope, spent
 
 async def measure(owner_url: str, app_url: str, superuser_url: str, chunks: int, rounds: int) -> dict[str, Spent]:
     """Return what searches took, by rules and caller; the first round warms up."""
-    owner = await Database.connect(owner_url, PoolLimits(connections_max=1))
-    database = await Database.connect(app_url, PoolLimits(connections_max=1, idle_connection_s=600))
+    owner = await Database.connect(owner_url, PoolLimits(connections_max=1), scope_key=SCOPE_KEY, as_owner=True)
+    database = await Database.connect(
+        app_url, PoolLimits(connections_max=1, idle_connection_s=600), scope_key=SCOPE_KEY
+    )
     superuser = await asyncpg.connect(superuser_url)
     tenant: TestTenant = await make_tenant(owner)
     store = await fill(database, tenant.admin, chunks)
     await superuser.execute("VACUUM ANALYZE")
     rows = await superuser.fetch(_RULES)
-    today = {row["relation"]: row["rule"] for row in rows}
-    alone = {
-        row["relation"]: f"{_TENANT} AND {_OWNER}" if {"owner_id", "visibility"} <= set(row["columns"]) else _TENANT
-        for row in rows
-    }
+    today = {row["policy"]: row["rule"] for row in rows}
+    alone = {row["policy"]: f"{_TENANT} AND {_OWNER}" if row["of_owner"] else _TENANT for row in rows}
     found: dict[str, Spent] = {}
     for turn in range(rounds + 1):
         if turn == 1:

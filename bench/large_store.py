@@ -95,13 +95,15 @@ async def _add_document(
 
 
 async def loop_searches(
-    urls: Sequence[str], store: LargeStore, vectors: Vectors, *, limit: int, turns: int
+    app_url: str, superuser_url: str, store: LargeStore, vectors: Vectors, *, limit: int, turns: int
 ) -> list[LoopCost]:
-    """Search for each question through our own transactions, once as the role of each URL in turn.
+    """Search for each question through our own transactions, under row security and then as a superuser without it.
 
-    With the address of a superuser the same statements run without row security. The first turn warms up.
+    The first turn warms up.
     """
-    sessions = [await _Session.open(url, store.scope_key) for url in urls]
+    sessions = [
+        await _Session.open(url, store.scope_key, as_owner=url == superuser_url) for url in (app_url, superuser_url)
+    ]
     for turn in range(turns + 1):
         for question, vector in zip(store.questions, vectors, strict=True):
             for session in sessions:
@@ -122,8 +124,9 @@ class _Session:
         self._backend_s = 0.0
 
     @classmethod
-    async def open(cls, url: str, scope_key: ScopeKey) -> Self:
-        database = await Database.connect(url, PoolLimits(connections_max=1), scope_key=scope_key)
+    async def open(cls, url: str, scope_key: ScopeKey, *, as_owner: bool) -> Self:
+        limits = PoolLimits(connections_max=1)
+        database = await Database.connect(url, limits, scope_key=scope_key, as_owner=as_owner)
         async with database.keyhole() as tx:
             return cls(database, await tx.fetch_value(_BACKEND))
 

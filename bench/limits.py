@@ -160,7 +160,7 @@ async def run(cluster: EmbeddedCluster, seconds: float) -> list[Figure]:
     await superuser.execute("CREATE TABLE public.counted (id int PRIMARY KEY, used bigint) WITH (fillfactor = 50)")
     await superuser.execute("INSERT INTO public.counted VALUES (1, 0)")
     await superuser.execute("INSERT INTO mainstay.plans VALUES ('bench', true, 1e6, 10000000, 1000000000)")
-    owner = await Database.connect(cluster.owner_url, scope_key=SCOPE_KEY)
+    owner = await Database.connect(cluster.owner_url, scope_key=SCOPE_KEY, as_owner=True)
     tenant = await make_tenant(owner)
     await owner.close()
     await superuser.execute("UPDATE mainstay.tenants SET plan = 'bench' WHERE tenant_id = $1", tenant.tenant_id)

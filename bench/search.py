@@ -146,7 +146,7 @@ def run(chunks: int, rounds: int) -> list[Figure]:
             found = [(measure(ours, system, store), measure(peer, system, store)) for _ in range(rounds)]
         vectors, embedding_ms = asyncio.run(embed_alone(store))
         urls = (system.cluster.app_url, system.cluster.superuser_url)
-        secured, plain = asyncio.run(loop_searches(urls, store, vectors, limit=RESULTS, turns=LOOP_TURNS))
+        secured, plain = asyncio.run(loop_searches(*urls, store, vectors, limit=RESULTS, turns=LOOP_TURNS))
     print_spent(found, embedding_ms)
     for name, loop in (("loop of ours", secured), ("loop, no row security", plain)):
         print(f"{name:22}{loop.client_ms:8.2f}{loop.postgres_ms:12.2f}{loop.all_ms:9.2f}")

@@ -78,7 +78,7 @@ async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+    opened = await Database.connect(database_urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
     yield opened
     await opened.close()
 
@@ -108,7 +108,7 @@ async def system(
     """The server over a real socket and a worker beside it, on a database whose jobs no other test waits for."""
     home = tmp_path_factory.mktemp("home")
     async with scratch_database(superuser_url) as urls:
-        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
         async with running_system(urls, owner, models_folder, home) as running:
             yield running
         await owner.close()

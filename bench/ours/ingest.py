@@ -60,7 +60,7 @@ class Ingesting:
         # In a fresh checkout it is not there yet, and nothing can be built below a link to nothing.
         Path(models).mkdir(parents=True, exist_ok=True)
         (settings.home / "models").symlink_to(models)
-        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY, as_owner=True)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
         self._database = await Database.connect(app, scope_key=SCOPE_KEY)

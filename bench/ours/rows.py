@@ -47,7 +47,7 @@ class Rows:
 
     async def open(self, app: str, owner: str) -> None:
         """Connect, and make a tenant."""
-        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY)
+        owner_database = await Database.connect(owner, scope_key=SCOPE_KEY, as_owner=True)
         self._scope = (await make_tenant(owner_database)).admin
         await owner_database.close()
         self._database = await Database.connect(app, scope_key=SCOPE_KEY)

@@ -84,7 +84,7 @@ async def open_database() -> AsyncIterator[tuple[Database, TestTenant]]:
             cluster.start(deadline_s=60)
         async with scratch_database(given or cluster.superuser_url) as urls:
             owner, database = (
-                await Database.connect(urls.owner, scope_key=SCOPE_KEY),
+                await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True),
                 await Database.connect(urls.app, scope_key=SCOPE_KEY),
             )
             try:

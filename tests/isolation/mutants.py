@@ -23,9 +23,16 @@ from tests.support.figures import MUTANTS, Figures
 
 CLAIMED = "tenant_id = mainstay.claimed_tenant()"
 PROVED = "tenant_id = (SELECT mainstay.current_tenant())"
-SHARED = "visibility = 'tenant'"
-OWN = "owner_id = (SELECT mainstay.current_principal())"
-ALL = "(SELECT mainstay.sees_all())"
+# As PostgreSQL prints the parts of its conditions.
+_PROOF = " AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant))"
+_SHARED = "(visibility = 'tenant'::text)"
+_OWN = "(owner_id = ( SELECT mainstay.current_principal() AS current_principal))"
+_POLICIES = """
+SELECT polrelid::regclass::text AS relation, polname::text AS name, polroles = '{0}' AS for_everyone,
+       pg_get_expr(polqual, polrelid) AS rule, pg_get_expr(polwithcheck, polrelid) AS check
+  FROM pg_policy WHERE polrelid::regclass::text = ANY ($1) AND polname IN ('tenant', 'whole')
+ ORDER BY 1, 2
+"""
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _COLUMNS = """
 SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped
@@ -79,33 +86,35 @@ def filter_mutants() -> list[Mutant]:
 
 async def policy_mutants(connection: asyncpg.Connection, tables: Sequence[str]) -> list[Mutant]:
     """Return the policies opened, narrowed and dropped."""
-    visible = "SELECT attrelid::regclass::text AS name FROM pg_attribute WHERE attname = 'visibility'"
-    owned = {row["name"] for row in await connection.fetch(visible)}
     mutants: list[Mutant] = []
-    for table in tables:
-        owner = f" AND ({SHARED} OR {OWN} OR {ALL})" if table in owned else ""
-        rules = {"without the proof of the scope": CLAIMED + owner, "open": "true"}
-        if owner:
-            tenant = f"{CLAIMED} AND {PROVED}"
-            rules |= {
-                "without the owner": tenant,
-                "without what is shared": f"{tenant} AND ({OWN} OR {ALL})",
-                "without what is one's own": f"{tenant} AND ({SHARED} OR {ALL})",
-                "without those who see all": f"{tenant} AND ({SHARED} OR {OWN})",
-            }
-        whole = CLAIMED + f" AND {PROVED}" + owner
-        changes = {
-            how: f"ALTER POLICY tenant ON {table} USING ({rule}) WITH CHECK ({rule})" for how, rule in rules.items()
-        }
+    for policy in await connection.fetch(_POLICIES, tables):
+        table, name, rule, check = (policy[part] for part in ("relation", "name", "rule", "check"))
+        rules = {"open": "true", "without the proof of the scope": CLAIMED}
+        if name == "whole":
+            rules["without asking who sees all"] = f"{CLAIMED} AND {PROVED}"
+        elif not policy["for_everyone"]:
+            rules["without the proof of the scope"] = rule.replace(_PROOF, "")
+            rules["without what hides rows"] = f"{CLAIMED} AND {PROVED}"
+        if _SHARED in rule:
+            rules["without what is shared"] = rule.replace(_SHARED, "false")
+            rules["without what is one's own"] = rule.replace(_OWN, "false")
+        on = f"POLICY {name} ON {table}"
+        changes = {how: f"ALTER {on} USING ({other}) WITH CHECK ({other})" for how, other in rules.items()}
         changes |= {
-            "open to read": f"ALTER POLICY tenant ON {table} USING (true) WITH CHECK ({whole})",
-            "open to write": f"ALTER POLICY tenant ON {table} USING ({whole}) WITH CHECK (true)",
-            "dropped": f"DROP POLICY tenant ON {table}",
+            "open to read": f"ALTER {on} USING (true) WITH CHECK ({check})",
+            "open to write": f"ALTER {on} USING ({rule}) WITH CHECK (true)",
+            "dropped": f"DROP {on}",
+        }
+        if not policy["for_everyone"]:
+            changes["for everyone"] = f"ALTER {on} TO PUBLIC"
+        mutants += [Mutant("policy", f"{table}: policy {name} {how}", (sql,), table) for how, sql in changes.items()]
+    for table in tables:
+        changes = {
             "off": f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
             "not forced": f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
             "with another beside": f"CREATE POLICY more ON {table} FOR SELECT TO {RUNTIME} USING (true)",
         }
-        mutants += [Mutant("policy", f"{table}: policy {how}", (sql,), table) for how, sql in changes.items()]
+        mutants += [Mutant("policy", f"{table}: policies {how}", (sql,), table) for how, sql in changes.items()]
     for table in declared().keyhole_columns:
         for how, sql in {
             "dropped": "DROP POLICY keyhole ON {}",
@@ -150,7 +159,7 @@ def other_mutants() -> list[Mutant]:
     """Return the functions that policies call with the proof taken out, and the guard of the audit taken off."""
     replace, sql = "CREATE OR REPLACE FUNCTION", "LANGUAGE sql STABLE PARALLEL SAFE"
     part = "split_part(current_setting('mainstay.scope'), '.', {})::{}"
-    unproved = {"current_tenant": (2, "uuid"), "current_principal": (3, "uuid"), "sees_all": (4, "boolean")}
+    unproved = {"current_tenant": (2, "uuid"), "current_principal": (3, "uuid"), "whole_tenant": (2, "uuid")}
     mutants = [
         Mutant(
             "function",
@@ -159,6 +168,20 @@ def other_mutants() -> list[Mutant]:
             "mainstay.files",
         )
         for name, (place, kind) in unproved.items()
+    ]
+    mutants += [
+        Mutant("function", f"{name} {how}", (f"{replace} {name} RETURNS {returns} {body}",), "mainstay.stores")
+        for name, how, returns, body in (
+            (
+                "mainstay.whole_tenant()",
+                "is the tenant of any scope",
+                "uuid",
+                f"{sql} RETURN mainstay.current_tenant()",
+            ),
+            ("keyhole.seen_stores()", "has every store", "uuid[]", _every("stores")),
+            ("keyhole.seen_generations()", "has every generation", "uuid[]", _every("index_generations")),
+            ("keyhole.unseen_documents()", "has none", "uuid[]", f"LANGUAGE sql {_DEFINER} RETURN '{{}}'::uuid[]"),
+        )
     ]
     signed = f"{replace} keyhole.scope_is_signed() RETURNS boolean LANGUAGE sql PARALLEL SAFE {_DEFINER} RETURN true"
     audit = "mainstay.audit_entries"
@@ -177,9 +200,23 @@ def other_mutants() -> list[Mutant]:
         Mutant("trigger", "the audit's guard is gone", (f"DROP TRIGGER append_only ON {audit}",)),
         Mutant("trigger", "the audit's guard is off", (f"ALTER TABLE {audit} DISABLE TRIGGER append_only",)),
         Mutant("trigger", "the audit's guard spares replicas", (f"ALTER TABLE {audit} ENABLE TRIGGER append_only",)),
-        Mutant("role", "the runtime role bypasses row security", (f"ALTER ROLE {RUNTIME} BYPASSRLS",)),
-        Mutant("role", "the runtime role is in the keyhole", (f"GRANT {declared().keyhole_role} TO {RUNTIME}",)),
+        *role_mutants(),
     ]
+
+
+def role_mutants() -> list[Mutant]:
+    """Return the roles of the server made strong."""
+    found: list[Mutant] = []
+    for role in (RUNTIME, declared().narrow_role, declared().wide_role):
+        found += [
+            Mutant("role", f"{role} bypasses row security", (f"ALTER ROLE {role} BYPASSRLS",)),
+            Mutant("role", f"{role} is in the keyhole", (f"GRANT {declared().keyhole_role} TO {role}",)),
+        ]
+    return found
+
+
+def _every(table: str) -> str:
+    return f"LANGUAGE sql {_DEFINER} RETURN ARRAY(SELECT id FROM mainstay.{table})"
 
 
 class Judge:

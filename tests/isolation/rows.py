@@ -14,10 +14,15 @@ import asyncpg
 from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.catalogue import tenant_tables
 from mainstay.platform.postgres.catalogue.facts import read_facts
+from mainstay.platform.postgres.scope import NARROW_ROLE, WIDE_ROLE
 from mainstay.schema.declared import declared
-from tests.support.database import OWNER_LOGIN, SCOPE_KEY
+from tests.support.database import OWNER_LOGIN, RUNTIME_LOGIN, SCOPE_KEY
 
 RUNTIME = "mainstay_runtime"
+# What a transaction becomes, and a login that becomes neither, as code from before there were two roles does.
+_ROLES_INSIDE = (NARROW_ROLE, WIDE_ROLE, RUNTIME_LOGIN)
+# A role, a signed scope, a statement, and the number that it may give.
+Try = tuple[str, str, str, int | None]
 # A value for each type of column that may not be empty; where a key needs it, another one in each row.
 _VALUES = {
     "uuid": "gen_random_uuid()",
@@ -64,8 +69,13 @@ class Table:
 
     @property
     def owned(self) -> bool:
-        """Return whether its rows are hidden inside a tenant too."""
+        """Return whether its rows have an owner, and are hidden from others in the tenant where they are private."""
         return {"owner_id", "visibility"} <= self.values.keys()
+
+    @property
+    def hidden_with_parent(self) -> bool:
+        """Return whether those alone who see all of the tenant see a row of it whose parent is not there."""
+        return self.name in declared().policies and not self.owned
 
     def insert(self, scope: Scope, visibility: str) -> str:
         """Return the statement that adds a row of a scope."""
@@ -114,39 +124,60 @@ def _value(kind: str) -> str:
 async def reached(connection: asyncpg.Connection, cast: Cast, table: Table) -> list[str]:
     """Return what scopes reach in a table that they should not, and what they should reach and do not."""
     of_victim = f"FROM {table.name} WHERE tenant_id = '{cast.victim.tenant_id}'"
-    stranger, neighbour = SCOPE_KEY.sign(cast.stranger), SCOPE_KEY.sign(cast.neighbour)
+    stranger = SCOPE_KEY.sign(cast.stranger)
     move = f"UPDATE {table.name} SET tenant_id = '{cast.victim.tenant_id}'"
     add = table.insert(cast.victim, "tenant")
-    # What is hidden with a parent that is not there is seen by those alone who see all of the tenant.
-    owner = _auditor(cast) if table.name in declared().policies and not table.owned else cast.victim
+    owner = _auditor(cast) if table.hidden_with_parent else cast.victim
     # Who, with which scope, runs what, and how many rows that may give; None stands for an error.
-    tries: list[tuple[str, str, str, int | None]] = [
-        (RUNTIME, stranger, f"SELECT count(*) {of_victim}", 0),
-        (RUNTIME, stranger, f"SELECT count(*) FROM {table.name}", 1),
-        (RUNTIME, stranger, f"WITH gone AS (DELETE {of_victim} RETURNING 1) SELECT count(*) FROM gone", 0),
-        (RUNTIME, stranger, f"WITH moved AS ({move} RETURNING 1) SELECT count(*) FROM moved", None),
-        (RUNTIME, stranger, f"WITH added AS ({add} RETURNING 1) SELECT count(*) FROM added", None),
-        (RUNTIME, stranger, _change(table, cast), 0),
-        (RUNTIME, cast.forged, f"SELECT count(*) FROM {table.name}", None),
-        (RUNTIME, SCOPE_KEY.sign(owner), f"SELECT count(*) {of_victim}", 2 if table.owned else 1),
+    tries: list[Try] = [
+        (WIDE_ROLE, stranger, f"SELECT count(*) FROM {table.name}", 1),
+        (WIDE_ROLE, stranger, f"WITH moved AS ({move} RETURNING 1) SELECT count(*) FROM moved", None),
+        (owner.role, SCOPE_KEY.sign(owner), f"SELECT count(*) {of_victim}", 2 if table.owned else 1),
     ]
+    for role in (NARROW_ROLE, WIDE_ROLE):
+        tries += [
+            (role, stranger, f"SELECT count(*) {of_victim}", 0),
+            (role, stranger, f"WITH gone AS (DELETE {of_victim} RETURNING 1) SELECT count(*) FROM gone", 0),
+            (role, stranger, f"WITH added AS ({add} RETURNING 1) SELECT count(*) FROM added", None),
+            (role, stranger, _change(table, cast), 0),
+            (role, cast.forged, f"SELECT count(*) FROM {table.name}", None),
+        ]
     if table.name not in declared().keyhole_columns:
         # The owner of the schema is in the keyhole's role, whose policies show it the rows of those tables.
         tries.append((OWNER_LOGIN, stranger, f"SELECT count(*) {of_victim}", 0))
-    if table.owned:
-        hidden = f"{of_victim} AND owner_id = '{cast.victim.principal_id}' AND visibility = 'private'"
-        tries += [
-            (RUNTIME, neighbour, f"SELECT count(*) {hidden}", 0),
-            (RUNTIME, neighbour, f"WITH gone AS (DELETE {hidden} RETURNING 1) SELECT count(*) FROM gone", 0),
-            (RUNTIME, neighbour, f"SELECT count(*) {of_victim}", 2),
-            (RUNTIME, neighbour, table.insert(cast.victim, "private"), None),
-            (RUNTIME, SCOPE_KEY.sign(_auditor(cast)), f"SELECT count(*) {of_victim}", 3),
-        ]
+    tries += _tries_inside(cast, table)
     return [
         f"{table.name}: {role} as {scope[17:53]}: {statement} gives {found}, not {expected}"
         for role, scope, statement, expected in tries
         if (found := await _outcome(connection, role, scope, statement)) != expected
     ]
+
+
+def _tries_inside(cast: Cast, table: Table) -> list[Try]:
+    """Return what those reach for who are in the tenant and must not see all of it."""
+    of_victim = f"FROM {table.name} WHERE tenant_id = '{cast.victim.tenant_id}'"
+    neighbour = SCOPE_KEY.sign(cast.neighbour)
+    auditor = SCOPE_KEY.sign(_auditor(cast))
+    if table.hidden_with_parent:
+        return [(role, neighbour, f"SELECT count(*) {of_victim}", 0) for role in _ROLES_INSIDE]
+    if not table.owned:
+        return []
+    hidden = f"{of_victim} AND owner_id = '{cast.victim.principal_id}' AND visibility = 'private'"
+    tries: list[Try] = [
+        (NARROW_ROLE, neighbour, f"SELECT count(*) {of_victim}", 2),
+        # The role of those who see all, taken by somebody who does not, wins nothing.
+        (WIDE_ROLE, neighbour, f"SELECT count(*) {of_victim}", 0),
+        (WIDE_ROLE, auditor, f"SELECT count(*) {of_victim}", 3),
+        (RUNTIME_LOGIN, auditor, f"SELECT count(*) {of_victim}", 3),
+        (RUNTIME_LOGIN, neighbour, f"SELECT count(*) {of_victim}", 2),
+    ]
+    for role in _ROLES_INSIDE:
+        tries += [
+            (role, neighbour, f"SELECT count(*) {hidden}", 0),
+            (role, neighbour, f"WITH gone AS (DELETE {hidden} RETURNING 1) SELECT count(*) FROM gone", 0),
+            (role, neighbour, table.insert(cast.victim, "private"), None),
+        ]
+    return tries
 
 
 def _auditor(cast: Cast) -> Scope:

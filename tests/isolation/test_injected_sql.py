@@ -13,7 +13,10 @@ import asyncpg
 import pytest
 
 from mainstay.knowledge.documents import service as documents
+from mainstay.knowledge.documents.models import Visibility
 from mainstay.platform.postgres import Database, Scope, ScopeKey
+from mainstay.platform.postgres.queries import parse_queries
+from mainstay.platform.postgres.scope import WIDE_ROLE
 from tests.support.database import OWNER_LOGIN, SCOPE_KEY, DatabaseUrls, set_scope
 from tests.support.tenants import TestTenant
 
@@ -41,6 +44,10 @@ class Known:
 
 def set_to(value: str) -> str:
     return f"SELECT set_config('mainstay.scope', '{value}', true)"
+
+
+def become(role: str) -> str:
+    return f"SELECT set_config('role', '{role}', true)"
 
 
 # The statements of each attack; after each of them the attacker reads.
@@ -76,6 +83,7 @@ ATTACKS: dict[str, Callable[[Known], Sequence[str]]] = {
     ],
     "row security off": lambda k: ["SELECT set_config('row_security', 'off', true)"],
     "the owner's role": lambda k: [f"SELECT set_config('role', '{OWNER_LOGIN}', true)"],
+    "the role of those who see all": lambda k: [become(WIDE_ROLE), set_to(k.swapped)],
     "a function of the same name": lambda k: [
         f"CREATE FUNCTION pg_temp.current_tenant() RETURNS uuid LANGUAGE sql RETURN '{k.victim.tenant_id}'::uuid",
         "SELECT set_config('search_path', 'pg_temp, mainstay', true)",
@@ -102,10 +110,10 @@ class Stage:
     own_canary: str
 
 
-async def make_store(database: Database, tenant: TestTenant) -> str:
+async def make_store(database: Database, tenant: TestTenant, visibility: Visibility = "tenant") -> str:
     canary = f"canary{secrets.token_hex(8)}"
     async with database.write(tenant.admin) as tx:
-        await documents.create_store(tx, name=canary, metadata={}, visibility="tenant")
+        await documents.create_store(tx, name=canary, metadata={}, visibility=visibility)
     return canary
 
 
@@ -124,11 +132,12 @@ async def attacker(database_urls: DatabaseUrls) -> AsyncIterator[asyncpg.Connect
 
 @asynccontextmanager
 async def transaction_of(connection: asyncpg.Connection, scope: Scope) -> AsyncIterator[None]:
-    """A transaction of `scope`, which is taken back."""
+    """A transaction of `scope` as the application begins it, which is taken back."""
     transaction = connection.transaction()
     await transaction.start()
     try:
         await set_scope(connection, scope)
+        await connection.fetchval(become(scope.role))
         yield
     finally:
         await transaction.rollback()
@@ -170,7 +179,11 @@ async def test_scope_of_another_session_is_not_to_be_seen(
 ) -> None:
     seen = "SELECT string_agg(coalesce(query, ''), ' | ') FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     async with database.read(stage.known.victim), transaction_of(attacker, stage.known.own):
+        unseen = await told(attacker, seen)
+        # The login that all sessions share sees their texts; what a transaction becomes does not.
+        await attacker.execute("RESET ROLE")
         heard = await told(attacker, seen)
+    assert "mainstay.scope" not in unseen
     # That texts of other sessions are seen at all is what makes the rest mean something.
     assert "set_config('mainstay.scope', $1, true)" in heard
     assert str(stage.known.victim.tenant_id) not in heard
@@ -194,3 +207,60 @@ async def test_no_part_of_a_scope_can_be_exchanged(attacker: asyncpg.Connection,
     async with transaction_of(attacker, stage.known.own):
         await attacker.fetchval("SELECT set_config('mainstay.scope', $1, true)", ".".join(parts))
         assert "no signed scope" in await told(attacker, READ)
+
+
+# What a customer may try to see what the staff of its tenant keeps private; its scope says that it does not see all.
+CLIMBS: dict[str, Callable[[Scope], Sequence[str]]] = {
+    "the role of those who see all": lambda own: [become(WIDE_ROLE)],
+    "the role of those who see all, and a scope that says so": lambda own: [
+        become(WIDE_ROLE),
+        set_to(SCOPE_KEY.sign(own).replace(".f.", ".t.")),
+    ],
+    "the role of those who see all, and the scope of a session": lambda own: [
+        become(WIDE_ROLE),
+        f"SELECT set_config('mainstay.scope', '{SCOPE_KEY.sign(own)}', false)",
+    ],
+    "the server's role": lambda own: [become("mainstay_runtime")],
+    "no role": lambda own: ["RESET ROLE"],
+    "another session's role": lambda own: [f"SET LOCAL SESSION AUTHORIZATION {OWNER_LOGIN}"],
+    "row security off, as those who see all": lambda own: [
+        become(WIDE_ROLE),
+        "SELECT set_config('row_security', 'off', true)",
+    ],
+    "both roles in one statement": lambda own: [
+        f"SELECT query_to_xml($x${become(WIDE_ROLE)}$x$, true, true, ''), query_to_xml($x${READ}$x$, true, true, '')"
+    ],
+    "the sets of the narrow, asked as those who see all": lambda own: [
+        become(WIDE_ROLE),
+        "SELECT string_agg(s.name, ',') FROM mainstay.stores s WHERE s.id = ANY (keyhole.seen_stores())",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CLIMBS)
+async def test_injected_sql_cannot_see_all_of_its_tenant(
+    attacker: asyncpg.Connection, database: Database, tenant: TestTenant, name: str
+) -> None:
+    open_to_all = await make_store(database, tenant)
+    private = await make_store(database, tenant, "private")
+    async with transaction_of(attacker, tenant.customer):
+        assert open_to_all in await told(attacker, READ)
+        for statement in CLIMBS[name](tenant.customer):
+            for heard in (await told(attacker, statement), await told(attacker, READ)):
+                assert private not in heard
+    # That the staff sees it is what makes the rest mean something.
+    async with transaction_of(attacker, tenant.admin):
+        assert private in await told(attacker, READ)
+
+
+async def test_role_ends_with_its_transaction(database: Database, tenant: TestTenant) -> None:
+    who = parse_queries("-- name: who\n-- The role of now.\nSELECT current_user", origin="tests")["who"]
+    login = await database.current_role()
+    for scope in (tenant.admin, tenant.customer):
+        async with database.read(scope) as tx:
+            assert await tx.fetch_value(who) == scope.role
+        assert await database.current_role() == login
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with database.read(tenant.admin) as tx:
+            await tx._connection.fetchval("SELECT 1/0")
+    assert await database.current_role() == login

@@ -97,7 +97,9 @@ async def test_survivor_is_reported(superuser: asyncpg.Connection, database_urls
         "policy", "a comment", ("COMMENT ON POLICY tenant ON mainstay.files IS 'planted'",), "mainstay.files"
     )
     open_files = next(
-        mutant for mutant in await policy_mutants(superuser, tables) if mutant.name == "mainstay.files: policy open"
+        mutant
+        for mutant in await policy_mutants(superuser, tables)
+        if mutant.name == "mainstay.files: policy tenant open"
     )
     score = await judge_all(judge, [planted, open_files])
     assert score.survived == [planted.name]

@@ -121,7 +121,7 @@ async def urls(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
 
 async def abuse(urls: DatabaseUrls, url: str, limits: PoolLimits, transactions: int) -> Abuse:
     """Let the tenants loose on a pool and return what they saw."""
-    owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+    owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
     database = await Database.connect(url, limits, scope_key=SCOPE_KEY)
     superuser = await asyncpg.connect(urls.superuser)
     owners: list[tuple[TestTenant, str]] = []

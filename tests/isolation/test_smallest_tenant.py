@@ -83,7 +83,7 @@ async def fill(corner: Corner, said: list[str], vectors: Vector) -> None:
 @asynccontextmanager
 async def corner_in(urls: DatabaseUrls) -> AsyncIterator[tuple[Corner, Corner]]:
     """Make a small tenant, filled, and a large one, empty, in one database."""
-    owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+    owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
     database = await Database.connect(urls.app, application="tests", scope_key=SCOPE_KEY)
     try:
         corners = []

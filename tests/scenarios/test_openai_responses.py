@@ -5,8 +5,9 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
 from mainstay.control.access.models import Role
 from mainstay.kernel.ids import decode_id, new_id
-from mainstay.platform.postgres import Scope
+from mainstay.platform.postgres import Database, Scope
 from mainstay.platform.postgres.queries import parse_queries
+from tests.support.database import SCOPE_KEY
 from tests.support.system import Member, TestSystem
 
 MODEL = "assistant/default"
@@ -100,8 +101,12 @@ SELECT length(a.question) + length(a.answer)
 
 
 async def words_kept(system: TestSystem, member: Member, answer_id: str) -> int:
-    async with system.owner.read(Scope(member.tenant_id, new_id(), sees_all=True)) as tx:  # type: ignore[arg-type]
-        return await tx.fetch_value(_WORDS, id=decode_id("resp_", answer_id))
+    database = await Database.connect(system.urls.app, scope_key=SCOPE_KEY)
+    try:
+        async with database.read(Scope(member.tenant_id, new_id(), sees_all=True)) as tx:  # type: ignore[arg-type]
+            return await tx.fetch_value(_WORDS, id=decode_id("resp_", answer_id))
+    finally:
+        await database.close()
 
 
 async def test_deleted_answer_is_gone_with_its_words(system: TestSystem, client: AsyncOpenAI, member: Member) -> None:

@@ -16,7 +16,7 @@ from tests.support.system import running_system
 async def own_database(superuser_url: str) -> AsyncIterator[tuple[DatabaseUrls, Database]]:
     """A database that no other worker takes jobs from: another one would look for the blobs in another home."""
     async with scratch_database(superuser_url) as urls:
-        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
         yield urls, owner
         await owner.close()
 

@@ -11,7 +11,7 @@ from mainstay.schema import migrations
 from tests.support.database import OWNER_LOGIN, PASSWORD, RUNTIME_LOGIN, DatabaseUrls, at
 
 BEFORE = "0013_pre_access"
-ALWAYS_KNOWN = "0017_pre_embedding_documents"
+ALWAYS_KNOWN = "0018_pre_embedding_documents"
 _ROWS = """
 INSERT INTO mainstay.tenants (tenant_id, name) VALUES ('{tenant}', '{name}');
 INSERT INTO mainstay.principals (tenant_id, id, name, role) VALUES ('{tenant}', '{tenant}', 'a', 'admin');

@@ -15,6 +15,7 @@ import pytest
 from mainstay.platform.postgres import Scope
 from mainstay.platform.postgres.catalogue import tenant_tables
 from mainstay.platform.postgres.catalogue.facts import read_facts
+from mainstay.platform.postgres.scope import NARROW_ROLE, WIDE_ROLE
 from mainstay.schema.declared import declared
 from tests.support.database import DatabaseUrls, set_scope
 
@@ -113,15 +114,15 @@ async def forget_a_tenant(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def rights_on_everything(superuser: asyncpg.Connection) -> AsyncIterator[None]:
-    """Become the runtime role with every right on every table, whatever the grants of today, and take it back."""
+async def rights_on_everything(superuser: asyncpg.Connection, role: str) -> AsyncIterator[None]:
+    """Become a role of transactions with every right on every table, whatever the grants of today; take it back."""
     change = superuser.transaction()
     await change.start()
     try:
         await superuser.execute(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mainstay TO mainstay_runtime"
         )
-        await superuser.execute("SET LOCAL ROLE mainstay_runtime")
+        await superuser.execute(f"SET LOCAL ROLE {role}")
         yield
     finally:
         await change.rollback()
@@ -134,24 +135,25 @@ async def test_login_without_a_tenant_gets_errors(app: asyncpg.Connection, table
     assert await silent(app, tables, errors=errors) == []
 
 
+@pytest.mark.parametrize("role", [NARROW_ROLE, WIDE_ROLE])
 @pytest.mark.parametrize("forgotten", [False, True], ids=["never set", "after a transaction with one"])
 async def test_role_with_all_rights_gets_the_tenant_error(
-    superuser: asyncpg.Connection, tables: list[str], forgotten: bool
+    superuser: asyncpg.Connection, tables: list[str], forgotten: bool, role: str
 ) -> None:
     if forgotten:
         await forget_a_tenant(superuser)
-    async with rights_on_everything(superuser):
+    async with rights_on_everything(superuser, role):
         assert await silent(superuser, tables, errors=TENANT_ERRORS) == []
 
 
 async def test_policy_that_forgives_is_noticed(superuser: asyncpg.Connection, tables: list[str]) -> None:
-    async with rights_on_everything(superuser):
+    async with rights_on_everything(superuser, NARROW_ROLE):
         await superuser.execute("RESET ROLE")
         await superuser.execute(
             "ALTER POLICY tenant ON mainstay.principals"
             " USING (tenant_id = nullif(split_part(current_setting('mainstay.scope', true), '.', 2), '')::uuid)"
         )
-        await superuser.execute("SET LOCAL ROLE mainstay_runtime")
+        await superuser.execute(f"SET LOCAL ROLE {NARROW_ROLE}")
         wrong = await silent(superuser, tables, errors=TENANT_ERRORS)
         assert "SELECT * FROM mainstay.principals" in wrong
         assert all("mainstay.principals" in statement for statement in wrong)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from mainstay.platform.postgres import Scope, ScopeKey
-from mainstay.platform.postgres.migrations import ROLES, migrate, trust_scope_key
+from mainstay.platform.postgres.migrations import ROLES, memberships, migrate, trust_scope_key
 from mainstay.schema import migrations
 
 RUNTIME_LOGIN = "mainstay_test_app"
@@ -54,9 +54,10 @@ async def scratch_database(superuser_url: str) -> AsyncIterator[DatabaseUrls]:
             if not await admin.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", login):
                 await admin.execute(f"CREATE ROLE {login} LOGIN {attributes} PASSWORD '{PASSWORD}'")
         # Roles belong to the whole server, where owners of other databases may have made them before.
-        for role, member in zip(ROLES, (RUNTIME_LOGIN, OWNER_LOGIN), strict=True):
+        for role in ROLES:
             if not await admin.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
                 await admin.execute(f"CREATE ROLE {role} NOLOGIN")
+        for role, member in memberships(runtime_login=RUNTIME_LOGIN, owner=OWNER_LOGIN):
             await admin.execute(f"GRANT {role} TO {member}")
         await admin.execute(f"CREATE DATABASE {name} OWNER {OWNER_LOGIN}")
         urls = DatabaseUrls(

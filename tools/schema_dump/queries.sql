@@ -12,33 +12,38 @@ SELECT n.nspname::text, 2,
  ORDER BY 1, 2, 3;
 
 -- name: functions
--- Functions and procedures, where asked those that read tables or those that do not, their owner
--- where it is another than the schema's, and who may call them.
-WITH routines AS (
-    SELECT p.oid, p.proowner, p.proacl, n.nspowner
+-- Functions and procedures, each after those that it calls, their owner where it is another than the schema's, and who
+-- may call them.
+WITH RECURSIVE routines AS (
+    SELECT p.oid, p.oid::regprocedure::text AS object, p.proowner, p.proacl, n.nspowner
       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-     WHERE n.nspname = :schema
-       AND (:reading::boolean IS NULL
-            OR :reading = EXISTS (SELECT FROM pg_depend d
-                                   WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                                     AND d.refclassid = 'pg_class'::regclass))
+     WHERE n.nspname = ANY (:schemas::text[])
+), called AS (
+    SELECT r.oid, 0 AS depth FROM routines r
+     UNION
+    SELECT d.objid, c.depth + 1
+      FROM called c
+      JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_proc'::regclass
+), ordered AS (
+    SELECT r.*, (SELECT max(c.depth) FROM called c WHERE c.oid = r.oid) AS depth FROM routines r
+), statements AS (
+    SELECT p.depth, p.object, 1 AS place, pg_get_functiondef(p.oid) || ';' AS statement
+      FROM ordered p
+     UNION ALL
+    SELECT p.depth, p.object, 2, format('ALTER ROUTINE %s OWNER TO %s;', p.object, p.proowner::regrole)
+      FROM ordered p WHERE p.proowner <> p.nspowner
+     UNION ALL
+    SELECT p.depth, p.object, 3, format('REVOKE ALL ON ROUTINE %s FROM PUBLIC;', p.object)
+      FROM ordered p
+     WHERE p.proacl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)
+     UNION ALL
+    SELECT p.depth, p.object, 4,
+           format('GRANT EXECUTE ON ROUTINE %s TO %s;', p.object,
+                  CASE WHEN a.grantee = p.nspowner THEN 'CURRENT_USER' ELSE a.grantee::regrole::text END)
+      FROM ordered p, aclexplode(p.proacl) a
+     WHERE a.grantee NOT IN (0, p.proowner)
 )
-SELECT p.oid::regprocedure::text AS object, 1 AS place, pg_get_functiondef(p.oid) || ';' AS statement
-  FROM routines p
- UNION ALL
-SELECT p.oid::regprocedure::text, 2, format('ALTER ROUTINE %s OWNER TO %s;', p.oid::regprocedure, p.proowner::regrole)
-  FROM routines p WHERE p.proowner <> p.nspowner
- UNION ALL
-SELECT p.oid::regprocedure::text, 3, format('REVOKE ALL ON ROUTINE %s FROM PUBLIC;', p.oid::regprocedure)
-  FROM routines p
- WHERE p.proacl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)
- UNION ALL
-SELECT p.oid::regprocedure::text, 4,
-       format('GRANT EXECUTE ON ROUTINE %s TO %s;', p.oid::regprocedure,
-              CASE WHEN a.grantee = p.nspowner THEN 'CURRENT_USER' ELSE a.grantee::regrole::text END)
-  FROM routines p, aclexplode(p.proacl) a
- WHERE a.grantee NOT IN (0, p.proowner)
- ORDER BY 1, 2, 3;
+SELECT object, place, statement FROM statements ORDER BY depth, object, place, statement;
 
 -- name: tables
 -- Tables with their columns, constraints and indexes.

@@ -36,12 +36,15 @@ class Declared:
     """The closed lists of one schema; names are qualified, and signatures read as `regprocedure` prints them.
 
     `shared`, `system`, `unique`, `unanchored`, `open_children` and `functions` map a name to the reason why it may be
-    there, `triggers` maps one to its function, `policy_functions` a signature to the body that it must have, and
-    `policies` a table to what its policy shows to those who do not see all of the tenant.
+    there, `triggers` maps one to its function, `policy_functions` a signature to the body that it must have,
+    `policies` a table to what its policy shows to those who do not see all of the tenant, and `policy_checks` one to
+    what they may write where that is another condition.
     """
 
     schemas: tuple[str, ...]
     runtime_role: str
+    narrow_role: str
+    wide_role: str
     keyhole_role: str
     extensions: tuple[str, ...]
     append_only: tuple[str, ...]
@@ -51,6 +54,7 @@ class Declared:
     unanchored: Mapping[str, str]
     policy_functions: Mapping[str, str]
     policies: Mapping[str, str]
+    policy_checks: Mapping[str, str]
     open_children: Mapping[str, str]
     functions: Mapping[str, str]
     triggers: Mapping[str, str]
@@ -71,6 +75,8 @@ def parse_declared(text: str) -> Declared:
     return Declared(
         schemas=tuple(data["schemas"]),
         runtime_role=data["runtime_role"],
+        narrow_role=data["narrow_role"],
+        wide_role=data["wide_role"],
         keyhole_role=data["keyhole_role"],
         extensions=tuple(data["extensions"]),
         append_only=tuple(data["append_only"]),
@@ -80,6 +86,7 @@ def parse_declared(text: str) -> Declared:
         unanchored=data["unanchored"],
         policy_functions=data["policy_functions"],
         policies=data["policies"],
+        policy_checks=data["policy_checks"],
         open_children=data["open_children"],
         functions=data["functions"],
         triggers=data["triggers"],

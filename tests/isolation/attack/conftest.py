@@ -25,7 +25,7 @@ async def processes(
     superuser_url: str, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningProcesses]:
     async with scratch_database(superuser_url) as urls:
-        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
         await _lift_limits(urls)
         home = tmp_path_factory.mktemp("attacked")
         async with running_processes(urls, owner, models_folder, home) as running:

@@ -79,11 +79,9 @@ async def test_refusals_of_foreign_ids_take_no_other_time(
 ) -> None:
     stage = await make_stage(processes.system, superuser)
     found = await compare_all(stage, record_figure, pairs=PAIRS_SHORT, probes=PROBES[:1])
-    # So few pairs show a difference only where the whole interval does. Within a tenant one is known: the policy of a
-    # store asks what is shared with the caller only where there is a row (docs/threat-model.md), and the deep test says
-    # how much of it is left.
-    across = found[: len(found) // len(ASKERS)]
-    assert [str(one) for one in across if one.low > AUC_MAX] == []
+    # So few pairs show a difference only where the whole interval does.
+    assert len(found) == len(ASKERS)
+    assert [str(one) for one in found if one.low > AUC_MAX] == []
 
 
 @pytest.mark.deep

@@ -145,7 +145,7 @@ async def test_kill_of_postgresql_loses_no_index(cluster: EmbeddedCluster) -> No
     with suppress(asyncpg.InterfaceError):
         async with scratch_database(cluster.superuser_url) as urls:
             owner, database = (
-                await Database.connect(urls.owner, scope_key=SCOPE_KEY),
+                await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True),
                 await Database.connect(urls.app, scope_key=SCOPE_KEY),
             )
             tenant = await make_tenant(owner)

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from mainstay.knowledge.retrieval import service
-from mainstay.platform.postgres import Database, Query, ReadTx, Record
-from tests.support.database import DatabaseUrls
+from mainstay.platform.postgres import Database, PoolLimits, Query, ReadTx, Record, Scope, load_queries
+from mainstay.platform.postgres.transactions import Connection
+from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.retrieval import index_texts, make_chunks, make_store, make_vectors
 from tests.support.tenants import TestTenant
 
@@ -32,9 +34,21 @@ class ExplainingTx(ReadTx):
         return await super().fetch_one(query, **params)
 
     async def _explain(self, query: Query, params: Mapping[str, object]) -> None:
+        """Keep the plan for these values, and the one for any."""
         arguments = self._arguments(query, params)
         plan = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query.sql}", *arguments)
         self.plans.append((query.name, json.loads(plan)[0]["Plan"]))
+        self.plans.append((query.name, await generic_plan(self._connection, query)))
+
+
+async def generic_plan(connection: Connection, query: Query) -> Any:
+    """Return the plan that PostgreSQL would keep of a query if it made one now, with the settings of now."""
+    mode = await connection.fetchval("SHOW plan_cache_mode")
+    await connection.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE candidate AS {query.sql}")
+    nulls = ", ".join(["NULL"] * len(query.params))
+    plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE candidate{f'({nulls})' if nulls else ''}")
+    await connection.execute(f"DEALLOCATE candidate; SET LOCAL plan_cache_mode = {mode}")
+    return json.loads(plan)[0]["Plan"]
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -73,11 +87,11 @@ async def test_hot_queries_never_scan_the_rows_of_others(database: Database, ten
         await service.prove_retrievable(explaining, store_id, last.version_id, make_chunks(last.texts), last.vectors)
     assert len(found.passages) == 10
     assert len(known) == len(WORDS)
-    plans = dict(explaining.plans)
-    assert plans.keys() >= {"search_hybrid", "find_known_embeddings", "probe"}
+    plans = explaining.plans
+    assert {name for name, _ in plans} >= {"search_hybrid", "find_known_embeddings", "probe"}
     reached: set[str] = set()
     rules: list[str] = []
-    for name, plan in plans.items():
+    for name, plan in plans:
         for node in nodes(plan):
             if node.get("Relation Name") in CROWDED:
                 assert node["Node Type"] != "Seq Scan", (name, node["Relation Name"])
@@ -87,11 +101,53 @@ async def test_hot_queries_never_scan_the_rows_of_others(database: Database, ten
                 assert "segment_no" in condition, condition
                 assert "bucket_no" in condition, condition
             if node.get("Relation Name") == "embeddings":
-                # Functions of the rules are called once a statement, and what they return is hashed.
-                assert "sees_all()" not in node.get("Filter", "")
-                assert "current_setting" not in node.get("Filter", "")
-                assert "unnest" not in node.get("Filter", "")
-                rules.append(node.get("Filter", ""))
+                # Functions of the rules are called once a statement, for a bound of the index or a hashed set.
+                rule = node.get("Filter", "")
+                assert not [name for name in ("whole_tenant", "seen_", "setting", "unnest") if name in rule]
+                rules.append(rule)
     assert reached == CROWDED
     assert rules
-    assert all("hashed SubPlan" in rule for rule in rules)
+    # Whoever sees all is asked for nothing row by row, the others whether a document is hidden.
+    hiding = "(NOT (ANY (document_id = (hashed SubPlan"
+    assert {hiding in rule for rule in rules} == {role == "customer"}
+
+
+SEARCHES = 8
+KEPT = """
+SELECT custom_plans AS custom, generic_plans AS generic FROM pg_prepared_statements WHERE statement = $1
+"""
+
+
+async def test_plan_of_a_search_is_kept(database_urls: DatabaseUrls, tenant: TestTenant) -> None:
+    """The statements of a search are planned a few times in a session and not once a search."""
+    database = await Database.connect(database_urls.app, PoolLimits(connections_max=1), scope_key=SCOPE_KEY)
+    queries = load_queries("mainstay.knowledge.retrieval")
+    async with database.write(tenant.admin, unaudited="a test") as tx:
+        store_id = await make_store(tx)
+        await index_texts(tx, store_id, WORDS)
+    for _ in range(SEARCHES):
+        async with database.read(tenant.customer) as tx:
+            await service.search(tx, store_id=store_id, query=WORDS[0], vector=make_vectors(1)[0], limit=10)
+            (search,) = await tx._connection.fetch(KEPT, queries["search_hybrid"].sql)
+            (find,) = await tx._connection.fetch(KEPT, queries["find_live_generation"].sql)
+    await database.close()
+    assert (search["custom"], search["generic"]) == (0, SEARCHES)
+    # PostgreSQL tries five plans for their values before it compares.
+    assert find["custom"] == 5
+    assert find["generic"] == SEARCHES - 5
+
+
+async def test_plan_kept_from_an_empty_database_reads_by_index(superuser_url: str) -> None:
+    """It must do when others have rows by the thousand."""
+    async with scratch_database(superuser_url) as urls:
+        database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
+        superuser = await asyncpg.connect(urls.superuser)
+        await superuser.execute("VACUUM ANALYZE")
+        queries = load_queries("mainstay.knowledge.retrieval")
+        async with database.read(Scope(uuid4(), uuid4())) as tx:
+            await tx.fetch(queries["plan_search_once"])
+            plan = await generic_plan(tx._connection, queries["search_hybrid"])
+        await superuser.close()
+        await database.close()
+    assert {node["Relation Name"] for node in nodes(plan) if "Relation Name" in node} >= CROWDED
+    assert [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"] == []

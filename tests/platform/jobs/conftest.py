@@ -33,7 +33,9 @@ async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.owner, application="tests-jobs-owner", scope_key=SCOPE_KEY)
+    opened = await Database.connect(
+        database_urls.owner, application="tests-jobs-owner", scope_key=SCOPE_KEY, as_owner=True
+    )
     yield opened
     await opened.close()
 

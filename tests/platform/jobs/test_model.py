@@ -390,7 +390,7 @@ def _check_machine(urls: DatabaseUrls, examples: int, steps: int) -> None:
     async def open_world(runner: asyncio.Runner) -> World:
         table = JobTable(await asyncpg.create_pool(urls.superuser, min_size=1, max_size=1))
         await table.connection.execute(EFFECTS_TABLE)
-        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
         tenants = [await make_tenant(owner) for _ in range(2)]
         await owner.close()
         return World(runner, await Database.connect(urls.app, scope_key=SCOPE_KEY), table, tenants)

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mainstay.platform.postgres import Database, load_queries
-from tests.support.database import DatabaseUrls
+from mainstay.platform.postgres import Database, PoolLimits, load_queries
+from tests.support.database import SCOPE_KEY, DatabaseUrls
 from tests.support.tenants import TestTenant
 
 # Lists that grow without end, with what is NULL in them unless it is asked for.
@@ -70,3 +70,25 @@ async def test_page_is_read_by_index(database: Database, tenant: TestTenant, pac
     assert [node["Node Type"] for node in scans] == ["Index Scan"], plan
     assert scans[0]["Scan Direction"] == ("Forward" if oldest_first else "Backward")
     assert "Sort" not in {node["Node Type"] for node in found}
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize("package", LISTS)
+async def test_page_is_planned_for_its_order_each_time(
+    database_urls: DatabaseUrls, tenant: TestTenant, package: str
+) -> None:
+    """A plan for either order would sort all rows, so PostgreSQL does not keep one, however often a page is read."""
+    name, optional = LISTS[package]
+    query = load_queries(package)[name]
+    database = await Database.connect(database_urls.app, PoolLimits(connections_max=1), scope_key=SCOPE_KEY)
+    for _ in range(8):
+        async with database.read(tenant.customer) as tx:
+            optionals = dict.fromkeys(optional)
+            await tx.fetch(
+                query, **optionals, newer_than=None, older_than=tenant.tenant_id, limit=21, oldest_first=False
+            )
+            kept = await tx._connection.fetchval(
+                "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1", query.sql
+            )
+    await database.close()
+    assert kept == 0

@@ -23,9 +23,10 @@ def maintenance_scope(tenant_id: UUID) -> Scope:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, url: str) -> AsyncGenerator[Database]:
+async def open_database(settings: Settings, url: str, *, as_owner: bool = True) -> AsyncGenerator[Database]:
     """Open the database at `url` until the block ends."""
-    database = await Database.connect(url, _LIMITS, scope_key=scope_key_of(settings), application="mainstay-maintain")
+    key = scope_key_of(settings)
+    database = await Database.connect(url, _LIMITS, scope_key=key, application="mainstay-maintain", as_owner=as_owner)
     try:
         yield database
     finally:

@@ -31,7 +31,7 @@ async def prepare(owner_url: str, app_url: str, home: Path) -> None:
     """Migrate, prove that the serving role is weak enough, and make what a new system needs; twice changes nothing."""
     settings = load_settings(home=home)
     if owner_url != app_url:
-        async with open_database(settings, app_url) as database:
+        async with open_database(settings, app_url, as_owner=False) as database:
             login = await database.current_role()
         await migrate(owner_url, migrations(), runtime_login=login)
         await trust_scope_key(owner_url, scope_key_of(settings))
@@ -70,7 +70,7 @@ def write_private(file: Path, text: str) -> None:
 async def _ensure_samples(settings: Settings, app_url: str, secret: str) -> None:
     """Upload the sample documents into their store, unless it stands or was deleted; a worker ingests them."""
     blobs = Blobs.in_folder(settings.home / "blobs")
-    async with open_database(settings, app_url) as database:
+    async with open_database(settings, app_url, as_owner=False) as database:
         caller = await access.authenticate(database, secret, request_id=f"cli_{new_id().hex}")
         async with database.read(caller.scope) as tx:
             if await documents.had_store(tx, SAMPLES_STORE):

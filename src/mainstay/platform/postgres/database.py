@@ -37,6 +37,7 @@ _CANNOT = (asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesErr
 _UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 # The scope is a parameter: whatever stands in a statement's text, every session of the role can read.
 _SET_SCOPE = "SELECT set_config('mainstay.scope', $1, true)"
+_SET_SCOPE_AND_ROLE = "SELECT set_config('mainstay.scope', $1, true), set_config('role', $2, true)"
 
 AFTER_COMMIT_FAILED = Counter(
     "mainstay_after_commit_failed", "Listeners that failed when they were told of a commit.", ["listener"]
@@ -63,6 +64,8 @@ class PoolLimits:
     idle_connection_s: float = 30.0
     statement_timeout_s: float = 30.0
     idle_in_transaction_timeout_s: float = 30.0
+    # How many statements a session keeps prepared, those of who sees all and of the others beside each other.
+    statements_max: int = 200
     # Whether a pooler stands between that gives each transaction another session, as PgBouncer does.
     pooled: bool = False
 
@@ -72,8 +75,9 @@ class PoolLimits:
             "search_path": "mainstay, public",
             "statement_timeout": f"{int(self.statement_timeout_s * 1000)}",
             "idle_in_transaction_session_timeout": f"{int(self.idle_in_transaction_timeout_s * 1000)}",
-            # A generic plan cannot see which tenant asks, and sorts everything where an index would do.
-            "plan_cache_mode": "force_custom_plan",
+            # To plan a statement with its policies costs as much as to run it, so PostgreSQL keeps the plan of one that
+            # it saw five times, unless a plan for the very values gains more: as where a page is read in either order.
+            "plan_cache_mode": "auto",
             "jit": "off",
         }
 
@@ -81,20 +85,31 @@ class PoolLimits:
 class Database:
     """Opens transactions; holds the pool and nothing else."""
 
-    def __init__(self, pool: asyncpg.Pool, limits: PoolLimits, scope_key: ScopeKey) -> None:
+    def __init__(self, pool: asyncpg.Pool, limits: PoolLimits, scope_key: ScopeKey, *, as_owner: bool) -> None:
         self._pool = pool
         self._limits = limits
         self._scope_key = scope_key
         self._listeners: list[CommitListener] = []
+        self._as_owner = as_owner
         # A pooler takes no settings with a connection, so they come with each transaction.
         local = (f"SET LOCAL {name} = {value}" for name, value in limits.settings().items())
         self._after_begin = "".join(f"; {setting}" for setting in local) if limits.pooled else ""
 
     @classmethod
     async def connect(
-        cls, url: str, limits: PoolLimits | None = None, *, scope_key: ScopeKey, application: str = "mainstay"
+        cls,
+        url: str,
+        limits: PoolLimits | None = None,
+        *,
+        scope_key: ScopeKey,
+        application: str = "mainstay",
+        as_owner: bool = False,
     ) -> Self:
-        """Return a database for `url`; raises Unavailable with a sentence when it does not answer."""
+        """Return a database for `url`; raises Unavailable with a sentence when it does not answer.
+
+        Each transaction of a scope becomes the role of that scope, but not those of the owner of the schema, whom
+        `as_owner` names: it is in neither role, and sees no row that is hidden inside a tenant.
+        """
         limits = limits or PoolLimits()
         settings = {"application_name": application, **({} if limits.pooled else limits.settings())}
         try:
@@ -107,13 +122,13 @@ class Database:
                 command_timeout=limits.statement_timeout_s + 5,
                 server_settings=settings,
                 # What one session prepared, another does not know.
-                statement_cache_size=0 if limits.pooled else 100,
+                statement_cache_size=0 if limits.pooled else limits.statements_max,
                 init=install_codecs,
                 reset=_check_clean,
             )
         except _NO_CONNECTION as lost:
             raise Unavailable(f"The database does not answer: {lost or type(lost).__name__}") from lost
-        return cls(pool, limits, scope_key)
+        return cls(pool, limits, scope_key, as_owner=as_owner)
 
     async def close(self) -> None:
         """Close the pool; connections still busy after five seconds are ended."""
@@ -211,7 +226,7 @@ class Database:
                     if begin is not None:
                         await connection.execute(begin + self._after_begin)
                     if scope is not None:
-                        await connection.fetchval(_SET_SCOPE, self._scope_key.sign(scope))
+                        await self._set_scope(connection, scope)
                     yield connection
                     if begin is not None:
                         await connection.execute("COMMIT")
@@ -221,6 +236,12 @@ class Database:
                     raise
         finally:
             mark_transaction(None)
+
+    async def _set_scope(self, connection: Connection, scope: Scope) -> None:
+        if self._as_owner:
+            await connection.fetchval(_SET_SCOPE, self._scope_key.sign(scope))
+        else:
+            await connection.fetchval(_SET_SCOPE_AND_ROLE, self._scope_key.sign(scope), scope.role)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Connection]:

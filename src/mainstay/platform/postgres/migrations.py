@@ -10,7 +10,7 @@ import asyncpg
 
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.postgres.redaction import forget_values
-from mainstay.platform.postgres.scope import Scope, ScopeKey
+from mainstay.platform.postgres.scope import NARROW_ROLE, WIDE_ROLE, Scope, ScopeKey
 
 # One number for all processes that migrate one database; it means nothing else.
 _ADVISORY_LOCK = 0x6D61696E73746179
@@ -22,7 +22,10 @@ _ADD_SCOPE_KEY = (
     "INSERT INTO mainstay.scope_keys (id, inner_block, outer_block) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING"
 )
 
-ROLES = ("mainstay_runtime", "mainstay_keyhole")
+# Roles without login: what the server may do, what a transaction becomes, and who looks across tenants.
+RUNTIME_ROLE = "mainstay_runtime"
+KEYHOLE_ROLE = "mainstay_keyhole"
+ROLES = (RUNTIME_ROLE, NARROW_ROLE, WIDE_ROLE, KEYHOLE_ROLE)
 
 
 class MigrationFile(Protocol):
@@ -148,21 +151,27 @@ async def _require_extension(connection: asyncpg.Connection) -> None:
 
 
 async def _require_roles(connection: asyncpg.Connection, runtime_login: str) -> None:
-    """Make the two roles without login, and put the runtime's login into the first and the owner into the second."""
+    """Make the roles without login, and put each role and login into those that it is to be in."""
     owner = str(await connection.fetchval("SELECT current_user"))
     wanted = [f"CREATE ROLE {role} NOLOGIN" for role in ROLES]
     try:
         for role, statement in zip(ROLES, wanted, strict=True):
             if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
                 await connection.execute(statement)
-        for role, member in ((ROLES[0], runtime_login), (ROLES[1], owner)):
+        for role, member in memberships(runtime_login=runtime_login, owner=owner):
             await _grant_role(connection, role, member)
     except asyncpg.InsufficientPrivilegeError as error:
-        grants = f"GRANT {ROLES[0]} TO {runtime_login}; GRANT {ROLES[1]} TO {owner};"
+        grants = [f"GRANT {role} TO {member}" for role, member in memberships(runtime_login=runtime_login, owner=owner)]
         raise MigrationFailed(
             f"The owner role '{owner}' may not create or grant the roles of Mainstay: run as a superuser:"
-            f" {'; '.join(wanted)}; {grants}"
+            f" {'; '.join([*wanted, *grants])};"
         ) from error
+
+
+def memberships(*, runtime_login: str, owner: str) -> Sequence[tuple[str, str]]:
+    """Return each role with who is to be in it."""
+    serving = [(role, runtime_login) for role in (RUNTIME_ROLE, NARROW_ROLE, WIDE_ROLE)]
+    return [(RUNTIME_ROLE, NARROW_ROLE), (RUNTIME_ROLE, WIDE_ROLE), *serving, (KEYHOLE_ROLE, owner)]
 
 
 async def _grant_role(connection: asyncpg.Connection, role: str, member: str) -> None:

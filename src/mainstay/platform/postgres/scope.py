@@ -14,6 +14,10 @@ from uuid import UUID
 
 from mainstay.kernel.errors import MainstayError
 
+# What the transactions of a scope run as: the policies of the one ask whether it sees all, those of the other what it
+# sees. The role proves nothing by itself.
+WIDE_ROLE = "mainstay_wide"
+NARROW_ROLE = "mainstay_narrow"
 # At least 192 random bits; a longer key than a block of SHA-256 would be hashed first, which the database does not do.
 KEY_BYTES_MIN = 24
 KEY_BYTES_MAX = 64
@@ -37,6 +41,11 @@ class Scope:
     principal_id: UUID
     sees_all: bool = False
     request_id: str = "none"
+
+    @property
+    def role(self) -> str:
+        """Return the role that its transactions run as."""
+        return WIDE_ROLE if self.sees_all else NARROW_ROLE
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,18 @@ class KeyholeTx:
 
     async def fetch(self, query: Query, **params: object) -> Sequence[Record]:
         """Return all rows of `query`."""
-        return await self._connection.fetch(query.sql, *self._arguments(query, params))
+        return await self._connection.fetch(self._text(query), *self._arguments(query, params))
 
     async def fetch_one(self, query: Query, **params: object) -> Record | None:
         """Return the first row of `query`, or None."""
-        return await self._connection.fetchrow(query.sql, *self._arguments(query, params))
+        return await self._connection.fetchrow(self._text(query), *self._arguments(query, params))
 
     async def fetch_value(self, query: Query, **params: object) -> Any:
         """Return the first column of the first row of `query`, or None."""
-        return await self._connection.fetchval(query.sql, *self._arguments(query, params))
+        return await self._connection.fetchval(self._text(query), *self._arguments(query, params))
+
+    def _text(self, query: Query) -> str:
+        return query.sql
 
     def _bound(self) -> Mapping[str, object]:
         return {}
@@ -92,6 +95,9 @@ class ReadTx(KeyholeTx):
         super().__init__(connection)
         self.scope = scope
 
+    def _text(self, query: Query) -> str:
+        return query.wide_sql if self.scope.sees_all else query.sql
+
     def _bound(self) -> Mapping[str, object]:
         return {"tenant_id": self.scope.tenant_id, "principal_id": self.scope.principal_id}
 
@@ -111,7 +117,7 @@ class WriteTx(ReadTx):
     async def execute(self, query: Query, **params: object) -> int:
         """Run `query` and return how many rows it changed."""
         self._changed_by = self._changed_by or query.name
-        status = await self._connection.execute(query.sql, *self._arguments(query, params))
+        status = await self._connection.execute(self._text(query), *self._arguments(query, params))
         return int(status.rsplit(" ", 1)[-1])
 
     async def change_value(self, query: Query, **params: object) -> Any:
@@ -126,7 +132,7 @@ class WriteTx(ReadTx):
         row-level security, and arrays travel in binary just as fast.
         """
         self._changed_by = self._changed_by or query.name
-        await self._connection.executemany(query.sql, [self._arguments(query, row) for row in rows])
+        await self._connection.executemany(self._text(query), [self._arguments(query, row) for row in rows])
 
     def mark_audited(self) -> None:
         """Note that an audit row of this transaction was written; called by the audit slice alone."""

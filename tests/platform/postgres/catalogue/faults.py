@@ -114,7 +114,8 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "CREATE RULE leak AS ON INSERT TO mainstay.planted DO ALSO DELETE FROM mainstay.jobs",
     ),
     # Policies.
-    ("every_tenant_table_has_its_policy", "DROP POLICY tenant ON mainstay.documents"),
+    ("every_tenant_table_has_its_policies", "DROP POLICY tenant ON mainstay.documents"),
+    ("every_tenant_table_has_its_policies", "DROP POLICY whole ON mainstay.documents"),
     ("policies_read_as_expected", "ALTER POLICY tenant ON mainstay.jobs USING (true)"),
     (
         "policies_read_as_expected",
@@ -130,6 +131,12 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "CALL mainstay.narrow('mainstay.chunks', 'EXISTS (SELECT FROM mainstay.stores s"
         " WHERE s.tenant_id = chunks.tenant_id AND s.id = chunks.store_id)')",
     ),
+    (
+        "policies_read_as_expected",
+        "ALTER POLICY whole ON mainstay.chunks USING (tenant_id = mainstay.claimed_tenant())",
+    ),
+    ("policies_read_as_expected", f"ALTER POLICY whole ON mainstay.chunks USING ({_OF_TENANT})"),
+    ("policies_check_what_is_written", f"ALTER POLICY whole ON mainstay.chunks WITH CHECK ({_OF_TENANT})"),
     ("policies_check_what_is_written", "ALTER POLICY tenant ON mainstay.jobs WITH CHECK (true)"),
     ("children_hide_with_their_parents", "ALTER TABLE mainstay.planted ADD document_id uuid"),
     ("children_hide_with_their_parents", "ALTER TABLE mainstay.audit_entries ADD answer_id uuid"),
@@ -137,14 +144,16 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "policies_check_what_is_written",
         f"DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted USING ({_OF_TENANT})",
     ),
-    ("policies_hold_for_everyone_and_everything", "ALTER POLICY tenant ON mainstay.jobs TO mainstay_keyhole"),
+    ("policies_hold_for_their_role_and_everything", "ALTER POLICY tenant ON mainstay.jobs TO mainstay_keyhole"),
+    ("policies_hold_for_their_role_and_everything", "ALTER POLICY whole ON mainstay.chunks TO PUBLIC"),
+    ("policies_hold_for_their_role_and_everything", "ALTER POLICY tenant ON mainstay.chunks TO mainstay_wide"),
     (
-        "policies_hold_for_everyone_and_everything",
+        "policies_hold_for_their_role_and_everything",
         "DROP POLICY tenant ON mainstay.planted;"
         f" CREATE POLICY tenant ON mainstay.planted FOR SELECT USING ({_OF_TENANT})",
     ),
     (
-        "policies_hold_for_everyone_and_everything",
+        "policies_hold_for_their_role_and_everything",
         "DROP POLICY tenant ON mainstay.planted; CREATE POLICY tenant ON mainstay.planted AS RESTRICTIVE"
         f" USING ({_OF_TENANT})"
         f" WITH CHECK ({_OF_TENANT})",
@@ -168,12 +177,14 @@ FAULTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "policy_functions_read_as_declared",
-        "CREATE OR REPLACE FUNCTION mainstay.sees_all() RETURNS boolean LANGUAGE sql STABLE RETURN true",
+        "CREATE OR REPLACE FUNCTION mainstay.whole_tenant() RETURNS uuid LANGUAGE sql STABLE"
+        " RETURN mainstay.claimed_tenant()",
     ),
     ("policy_functions_read_as_declared", "ALTER FUNCTION mainstay.current_tenant() SECURITY DEFINER"),
     (
         "policy_functions_read_as_declared",
-        "CREATE OR REPLACE FUNCTION mainstay.hidden_documents() RETURNS uuid[] LANGUAGE sql STABLE RETURN '{}'::uuid[]",
+        "CREATE OR REPLACE FUNCTION keyhole.unseen_documents() RETURNS uuid[] LANGUAGE sql STABLE SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp RETURN '{}'::uuid[]",
     ),
     # Rights.
     ("public_has_no_rights", "GRANT SELECT ON mainstay.planted TO PUBLIC"),
@@ -257,7 +268,10 @@ FAULTS: tuple[tuple[str, str], ...] = (
         "GRANT EXECUTE ON FUNCTION keyhole.find_tenant(text) TO mainstay_runtime",
     ),
     # Roles.
-    ("the_two_roles_exist_without_login", "ALTER ROLE mainstay_keyhole LOGIN"),
+    ("the_roles_exist_without_login", "ALTER ROLE mainstay_keyhole LOGIN"),
+    ("the_roles_exist_without_login", "ALTER ROLE mainstay_wide LOGIN"),
+    ("serving_roles_have_no_powers", "ALTER ROLE mainstay_wide BYPASSRLS"),
+    ("serving_roles_are_in_no_strong_role", "GRANT mainstay_keyhole TO mainstay_wide"),
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN BYPASSRLS; GRANT mainstay_runtime TO planted_app"),
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN SUPERUSER; GRANT mainstay_runtime TO planted_app"),
     ("serving_roles_have_no_powers", "CREATE ROLE planted_app LOGIN CREATEROLE; GRANT mainstay_runtime TO planted_app"),

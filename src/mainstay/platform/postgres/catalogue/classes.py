@@ -86,6 +86,7 @@ def declarations_name_what_exists(facts: Facts, declared: Declared) -> Iterator[
         declared.functions,
         declared.policy_functions,
         declared.policies,
+        declared.policy_checks,
         declared.open_children,
         declared.triggers,
         declared.keyhole_functions,

@@ -8,7 +8,7 @@ from mainstay.schema.declared import Declared
 
 KEYHOLE = "keyhole"
 _SEARCH_PATH = "search_path=pg_catalog, pg_temp"
-_ID_AND_COUNT_TYPES = frozenset({"uuid", "bigint", "integer", "double precision", "boolean"})
+_ID_AND_COUNT_TYPES = frozenset({"uuid", "uuid[]", "bigint", "integer", "double precision", "boolean"})
 
 
 def definers_stand_in_the_keyhole(facts: Facts, declared: Declared) -> Iterator[Problem]:

@@ -7,10 +7,10 @@ from mainstay.platform.postgres.catalogue.facts import Facts, Role
 from mainstay.schema.declared import Declared
 
 
-def the_two_roles_exist_without_login(facts: Facts, declared: Declared) -> Iterator[Problem]:
+def the_roles_exist_without_login(facts: Facts, declared: Declared) -> Iterator[Problem]:
     """They hold rights; logins are made members of them."""
     found = {role.name: role for role in facts.roles}
-    for name in (declared.runtime_role, declared.keyhole_role):
+    for name in (declared.runtime_role, declared.narrow_role, declared.wide_role, declared.keyhole_role):
         if name not in found:
             yield name, "does not exist: run the migrations"
         elif found[name].login:

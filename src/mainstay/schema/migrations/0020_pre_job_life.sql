@@ -44,7 +44,7 @@ GRANT SELECT (worker, started_at, cancel_requested_at, parent_id, finished_at, u
    ON mainstay.jobs TO mainstay_keyhole;
 GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 
--- Puts claimed jobs back as if they had not been claimed: due now, and the attempt does not count. One that was to be
+-- Puts claimed jobs back as if they had not been claimed: in their old place, and the attempt does not count. One that was to be
 -- cancelled is cancelled instead.
 CREATE OR REPLACE FUNCTION keyhole.return_jobs(tenant_ids uuid[], job_ids uuid[], fences bigint[])
 RETURNS TABLE (job_id uuid)
@@ -65,16 +65,15 @@ BEGIN ATOMIC
         RETURNING j.id
     ), returned AS (
         UPDATE mainstay.jobs j
-           SET state = 'queued', attempt = j.attempt - 1, run_at = clock_timestamp(), worker = NULL,
-               lease_expires_at = NULL
+           SET state = 'queued', attempt = j.attempt - 1, worker = NULL, lease_expires_at = NULL
           FROM held h WHERE j.tenant_id = h.tenant_id AND j.id = h.id AND NOT h.cancelled
         RETURNING j.id
     )
     SELECT c.id FROM cancelled c UNION ALL SELECT r.id FROM returned r;
 END;
 
--- Takes jobs away from workers that let the lease run out. What was lost more than once waits up to two
--- seconds, so that a job that kills its worker does not take the same neighbours with it each time.
+-- Takes jobs away from workers that let the lease run out. A job keeps its place in the line, or it would start again
+-- behind all that was queued since; one that kills its worker is alone the next time.
 CREATE OR REPLACE FUNCTION keyhole.rescue_jobs(count_max int)
 RETURNS TABLE (tenant_id uuid, job_id uuid, queue text, state text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -96,9 +95,7 @@ BEGIN ATOMIC
     UPDATE mainstay.jobs j
        SET state = o.state_next, untold = o.state_next = 'cancelled',
            finished_at = CASE WHEN o.state_next = 'cancelled' THEN clock_timestamp() END,
-           run_at = clock_timestamp() + CASE WHEN o.state_next = 'queued'
-                                             THEN random() * least(j.attempt - 1, 2) * interval '1 second'
-                                             ELSE interval '0' END,
+           run_at = CASE WHEN o.state_next = 'queued' THEN j.run_at ELSE clock_timestamp() END,
            worker = NULL, lease_expires_at = NULL,
            error_code = CASE WHEN o.state_next = 'cancelled' THEN 'cancelled' ELSE 'lease_expired' END,
            error = CASE WHEN o.state_next = 'cancelled' THEN 'The job was cancelled.'
