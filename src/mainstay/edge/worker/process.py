@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 
+import uvloop
+
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.jobs import Worker
 
@@ -21,7 +23,7 @@ WorkerSystem = Callable[[Callable[[], None]], AbstractAsyncContextManager[Worker
 def main(system: WorkerSystem, *, stall_s: float = STALL_S) -> int:
     """Run a worker until SIGTERM or SIGINT, and return the exit status: 0, or 1 after a sentence on standard error."""
     try:
-        asyncio.run(serve(system, stall_s=stall_s))
+        uvloop.run(serve(system, stall_s=stall_s))
     except MainstayError as error:
         print(f"mainstay worker: {error.message}", file=sys.stderr)
         return 1
