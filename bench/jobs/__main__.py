@@ -17,7 +17,7 @@ from bench.contender import PEERS_PYTHON, Contender, peers_missing, versions
 from bench.figures import Figure, machine, print_figures, save_figures
 from bench.jobs.field import LOOP, OURS, Field, Ground
 from bench.jobs.hand_written import TABLE
-from bench.jobs.held import measure_held
+from bench.jobs.held import END_ALL, measure_held
 from bench.jobs.pickup import measure_pickup
 from bench.jobs.redis import MISSING, running_redis
 from bench.postgres import create_database, postmaster, production_cluster, temporary_folder
@@ -35,7 +35,7 @@ async def prepare(cluster: EmbeddedCluster) -> tuple[str, str]:
     superuser = await asyncpg.connect(cluster.superuser_url)
     await superuser.execute(EFFECTS_TABLE + TABLE)
     await superuser.close()
-    owner = await Database.connect(cluster.owner_url, scope_key=SCOPE_KEY)
+    owner = await Database.connect(cluster.owner_url, scope_key=SCOPE_KEY, as_owner=True)
     tenant = await make_tenant(owner)
     await owner.close()
     return str(tenant.tenant_id), str(tenant.admin_id)
@@ -122,9 +122,9 @@ def held_figures(ground: Ground, field: Field, held_s: float) -> list[Figure]:
 
 
 async def empty(ground: Ground) -> None:
-    """Remove what waits."""
+    """End what waits."""
     superuser = await asyncpg.connect(ground.cluster.superuser_url)
-    await superuser.execute("DELETE FROM mainstay.jobs WHERE state = 'queued'")
+    await superuser.execute(END_ALL)
     await superuser.close()
 
 

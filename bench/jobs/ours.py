@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+import uvloop
 
 from bench.actions import serve
 from mainstay.platform.jobs import JobHandler, JobRegistry, JobRun, PostgresWakeups, Worker, WorkerLimits, enqueue
@@ -122,4 +123,5 @@ if __name__ == "__main__":
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(),
     )
-    asyncio.run(serve(Ours()))
+    # As the process of a worker does.
+    uvloop.run(serve(Ours()))

@@ -49,7 +49,7 @@ async def running(
         processes = [
             start(f"mainstay.edge.{name}", environment, tmp_path / f"{name}.log") for name in ("server", "worker")
         ]
-        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
         system = TestSystem(f"http://127.0.0.1:{port}", Settings(MAINSTAY_HOME=tmp_path), owner, urls)
         try:
             await eventually(lambda: is_ready(system.address))

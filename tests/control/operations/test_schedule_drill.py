@@ -147,7 +147,7 @@ async def _drill(
     async with asyncpg.create_pool(urls.superuser, min_size=1, max_size=2) as pool:
         drill = Drill(cluster, ScheduleTable(pool), tickers, start)
         drill.put_clock(start)
-        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
         database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
         try:
             tenants = [(await make_tenant(owner)).tenant_id for _ in range(TENANTS)]

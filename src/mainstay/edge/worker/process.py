@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
+import uvloop
+
 from mainstay.edge.worker.health import Health, HealthAddress
 from mainstay.kernel.errors import MainstayError
 from mainstay.platform.jobs import Worker
@@ -23,7 +25,7 @@ WorkerSystem = Callable[[Callable[[], None]], AbstractAsyncContextManager[Worker
 def main(system: WorkerSystem, *, stall_s: float = STALL_S, health: HealthAddress | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT, and return the exit status: 0, or 1 after a sentence on standard error."""
     try:
-        asyncio.run(serve(system, stall_s=stall_s, health=health))
+        uvloop.run(serve(system, stall_s=stall_s, health=health))
     except MainstayError as error:
         print(f"mainstay worker: {error.message}", file=sys.stderr)
         return 1

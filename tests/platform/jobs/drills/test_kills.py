@@ -97,7 +97,7 @@ async def own_ground(cluster: EmbeddedCluster, queue: str, folder: Path) -> Asyn
         connection = await asyncpg.connect(urls.superuser)
         await connection.execute(TABLES)
         await connection.close()
-        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
         stack.push_async_callback(owner.close)
         database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
         stack.push_async_callback(database.close)

@@ -14,10 +14,6 @@ async def claim_one(ground: Ground, lease_s: float) -> list[str]:
     return [str(lease.job_id) for lease in leases]
 
 
-@pytest.mark.xfail(
-    reason="keyhole.rescue_jobs gives an orphan the moment of its rescue as run_at, which is the end of the line;"
-    " with a backlog it starts long after its lease and five seconds. It has to keep its run_at."
-)
 async def test_orphan_comes_before_what_was_enqueued_after_it(ground: Ground) -> None:
     [orphan] = await ground.enqueue(1)
     assert await claim_one(ground, lease_s=0) == [orphan]
