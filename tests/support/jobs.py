@@ -180,7 +180,7 @@ def child_handlers(queue: str, say: Callable[[str], None], hear: Callable[[], Aw
     async def work(run: JobRun) -> None:
         async with run.checkpoint(unaudited="a test") as tx:
             await write_effect(tx, run.job_id, run.attempt, "working")
-        await asyncio.sleep(random.uniform(0, 0.03))
+        await asyncio.sleep(random.uniform(0, 0.03))  # noqa: S311
         await commit_effect(run)
 
     async def spawn(run: JobRun) -> None:

@@ -1335,11 +1335,11 @@ BEGIN ATOMIC
          CASE
              WHEN (o.state_next = 'cancelled'::text) THEN clock_timestamp()
              ELSE NULL::timestamp with time zone
-         END, run_at = (clock_timestamp() +
+         END, run_at =
          CASE
-             WHEN (o.state_next = 'queued'::text) THEN ((random() * (LEAST((j.attempt - 1), 2))::double precision) * '00:00:01'::interval)
-             ELSE '00:00:00'::interval
-         END), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code =
+             WHEN (o.state_next = 'queued'::text) THEN j.run_at
+             ELSE clock_timestamp()
+         END, worker = NULL::text, lease_expires_at = NULL::timestamp with time zone, error_code =
          CASE
              WHEN (o.state_next = 'cancelled'::text) THEN 'cancelled'::text
              ELSE 'lease_expired'::text
@@ -1379,7 +1379,7 @@ BEGIN ATOMIC
            WHERE ((j.tenant_id = h.tenant_id) AND (j.id = h.id) AND h.cancelled)
            RETURNING j.id
          ), returned AS (
-          UPDATE mainstay.jobs j SET state = 'queued'::text, attempt = (j.attempt - 1), run_at = clock_timestamp(), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone
+          UPDATE mainstay.jobs j SET state = 'queued'::text, attempt = (j.attempt - 1), worker = NULL::text, lease_expires_at = NULL::timestamp with time zone
             FROM held h
            WHERE ((j.tenant_id = h.tenant_id) AND (j.id = h.id) AND (NOT h.cancelled))
            RETURNING j.id
@@ -1684,6 +1684,43 @@ RETURN (split_part(current_setting('mainstay.scope'::text), '.'::text, 2))::uuid
 REVOKE ALL ON ROUTINE mainstay.claimed_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.finish_job(tenant uuid, job uuid, held_fence bigint, kept jsonb, kept_object text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+BEGIN
+    UPDATE mainstay.jobs j
+       SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+           error_code = NULL, error = NULL, result = kept, result_object = kept_object
+     WHERE j.tenant_id = tenant AND j.id = job AND j.fence = held_fence AND j.lease_expires_at IS NOT NULL;
+    RETURN found;
+END $function$;
+REVOKE ALL ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) TO mainstay_runtime;
+
+CREATE OR REPLACE FUNCTION mainstay.load_jobs(scopes text[], places integer[], job_ids uuid[], fences bigint[])
+ RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer, error_code text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+    FOR turn IN 1 .. cardinality(scopes) LOOP
+        PERFORM set_config('mainstay.scope', scopes[turn], true);
+        RETURN QUERY
+            SELECT j.id, j.kind, j.request_id, j.payload, j.attempt, j.attempts_max, j.parent_id, j.joins,
+                   j.redrives, j.error_code
+              FROM unnest(load_jobs.places, load_jobs.job_ids, load_jobs.fences) AS l (place, id, fence)
+              JOIN mainstay.jobs j ON j.tenant_id = mainstay.claimed_tenant() AND j.id = l.id AND j.fence = l.fence
+             WHERE l.place = turn AND j.lease_expires_at IS NOT NULL;
+    END LOOP;
+    PERFORM set_config('mainstay.scope', '', true);
+END $function$;
+REVOKE ALL ON ROUTINE mainstay.load_jobs(text[],integer[],uuid[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE mainstay.load_jobs(text[],integer[],uuid[],bigint[]) TO mainstay_runtime;
 
 CREATE OR REPLACE PROCEDURE mainstay.narrow(IN relation regclass, IN rule text, IN checked text DEFAULT NULL::text)
  LANGUAGE plpgsql
@@ -2026,16 +2063,38 @@ CREATE POLICY tenant ON mainstay.index_segments TO mainstay_narrow
 CREATE POLICY whole ON mainstay.index_segments TO mainstay_wide
     USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))))
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))));
-GRANT DELETE, INSERT, SELECT, UPDATE ON mainstay.index_segments TO mainstay_runtime;
+GRANT DELETE, INSERT, SELECT ON mainstay.index_segments TO mainstay_runtime;
+
+ALTER TABLE mainstay.job_attempts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mainstay.job_attempts FORCE ROW LEVEL SECURITY;
+CREATE POLICY keyhole ON mainstay.job_attempts TO mainstay_keyhole
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY tenant ON mainstay.job_attempts TO mainstay_narrow
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (EXISTS ( SELECT
+   FROM mainstay.jobs j
+  WHERE ((j.tenant_id = job_attempts.tenant_id) AND (j.id = job_attempts.job_id))))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (EXISTS ( SELECT
+   FROM mainstay.jobs j
+  WHERE ((j.tenant_id = job_attempts.tenant_id) AND (j.id = job_attempts.job_id))))));
+CREATE POLICY whole ON mainstay.job_attempts TO mainstay_wide
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))));
+GRANT INSERT, SELECT ON mainstay.job_attempts TO mainstay_runtime;
+GRANT INSERT (tenant_id, job_id, fence, attempt, worker, started_at, outcome, error_code, error) ON mainstay.job_attempts TO mainstay_keyhole;
+GRANT SELECT (tenant_id, job_id, fence) ON mainstay.job_attempts TO mainstay_keyhole;
 
 ALTER TABLE mainstay.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mainstay.jobs FORCE ROW LEVEL SECURITY;
 CREATE POLICY keyhole ON mainstay.jobs TO mainstay_keyhole
     USING (true)
     WITH CHECK (true);
-CREATE POLICY tenant ON mainstay.jobs
-    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))))
-    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (( SELECT mainstay.sees_all() AS sees_all) OR (principal_id = ( SELECT mainstay.current_principal() AS current_principal)))));
+CREATE POLICY tenant ON mainstay.jobs TO mainstay_narrow
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (principal_id = ( SELECT mainstay.current_principal() AS current_principal))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.current_tenant() AS current_tenant)) AND (principal_id = ( SELECT mainstay.current_principal() AS current_principal))));
+CREATE POLICY whole ON mainstay.jobs TO mainstay_wide
+    USING (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))))
+    WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))));
 GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
 GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;

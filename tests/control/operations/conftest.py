@@ -25,7 +25,9 @@ async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="module")
 async def owner_database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
-    opened = await Database.connect(database_urls.owner, application="tests-schedules-owner", scope_key=SCOPE_KEY, as_owner=True)
+    opened = await Database.connect(
+        database_urls.owner, application="tests-schedules-owner", scope_key=SCOPE_KEY, as_owner=True
+    )
     yield opened
     await opened.close()
 

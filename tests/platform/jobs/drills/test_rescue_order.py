@@ -1,7 +1,5 @@
 """An orphan has waited once already: it must not wait again behind all that was enqueued after it."""
 
-import pytest
-
 from mainstay.platform.jobs import store
 from tests.platform.jobs.drills.ground import Ground
 
