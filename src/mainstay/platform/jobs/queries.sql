@@ -80,7 +80,11 @@ SELECT tenant_id, job_id, queue, state FROM keyhole.rescue_jobs(:count_max)
 
 -- name: finish_job
 -- Marks a job as succeeded, with its result, if its fence is still held.
-SELECT true FROM mainstay.finish_job(:tenant_id, :job_id, :fence, :result, :result_object) AS finished WHERE finished
+UPDATE mainstay.jobs
+   SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
+       error_code = NULL, error = NULL, result = :result, result_object = :result_object
+ WHERE tenant_id = :tenant_id AND id = :job_id AND fence = :fence AND lease_expires_at IS NOT NULL
+RETURNING true
 
 -- name: hold_job
 -- Keeps a job from being rescued until the transaction ends, if its fence is still held. Here and below a job that runs

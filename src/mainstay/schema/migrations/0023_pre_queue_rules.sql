@@ -268,18 +268,3 @@ BEGIN ATOMIC
     )
     SELECT h.id FROM held h;
 END;
-
--- Marks one job as succeeded if its fence is still held, in the transaction of its effect. A function, because the plan
--- of an update under row security takes longer to make than to carry out, and here it is made once for a session.
-CREATE FUNCTION mainstay.finish_job(tenant uuid, job uuid, held_fence bigint, kept jsonb, kept_object text)
-RETURNS boolean
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
-BEGIN
-    UPDATE mainstay.jobs j
-       SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
-           error_code = NULL, error = NULL, result = kept, result_object = kept_object
-     WHERE j.tenant_id = tenant AND j.id = job AND j.fence = held_fence AND j.lease_expires_at IS NOT NULL;
-    RETURN found;
-END $$;
-REVOKE ALL ON FUNCTION mainstay.finish_job FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mainstay.finish_job TO mainstay_runtime;
