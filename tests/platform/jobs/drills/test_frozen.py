@@ -83,5 +83,6 @@ async def test_nothing_of_a_frozen_worker_is_kept(
     assert outcomes["LeaseLost"] >= workers * rounds * SLOTS // 2, outcomes
     tell(
         f"S.Q2 workers frozen for two leases: {workers * rounds} times, {sum(outcomes.values())} commits tried after"
-        f" waking, 0 accepted, {outcomes['LeaseLost']} of them refused by the fence; {report['jobs']} jobs, 0 doubled, 0 stale"
+        f" waking, 0 accepted, {outcomes['LeaseLost']} of them refused by the fence;"
+        f" {report['jobs']} jobs, 0 doubled, 0 stale"
     )
