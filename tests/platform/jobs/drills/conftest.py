@@ -9,6 +9,7 @@ from mainstay.platform.postgres import Database
 from tests.platform.jobs.drills.ground import Ground
 from tests.platform.jobs.drills.ledger import TABLES
 from tests.support.database import DatabaseUrls
+from tests.support.jobs import EFFECTS_TABLE
 from tests.support.tenants import TestTenant
 
 
@@ -16,6 +17,8 @@ from tests.support.tenants import TestTenant
 async def ledger_urls(database_urls: DatabaseUrls) -> DatabaseUrls:
     connection = await asyncpg.connect(database_urls.superuser)
     await connection.execute(TABLES)
+    # Poison has its burial written there.
+    await connection.execute(EFFECTS_TABLE)
     await connection.close()
     return database_urls
 

@@ -76,9 +76,13 @@ async def test_nothing_of_a_frozen_worker_is_kept(
             outcomes.update(await freeze_all(ground, crew.workers, orders, ("before", "inside")[turn % 2]))
         await crew.stop()
     report = await ground.judge("workers frozen", orders.lease_s)
-    # Each of them reached its commit, and the fence refused it.
-    assert outcomes == {"LeaseLost": workers * rounds * SLOTS}
+    # Each of them went on to its commit, and the fence refused it; on a busy machine the database has sometimes ended
+    # the idle transaction before, so that no connection was left to commit on.
+    assert set(outcomes) <= {"LeaseLost", "Unavailable"}, outcomes
+    assert sum(outcomes.values()) == workers * rounds * SLOTS
+    assert outcomes["LeaseLost"] >= workers * rounds * SLOTS // 2, outcomes
     tell(
         f"S.Q2 workers frozen for two leases: {workers * rounds} times, {sum(outcomes.values())} commits tried after"
-        f" waking, 0 accepted; {report['jobs']} jobs, 0 doubled, 0 stale"
+        f" waking, 0 accepted, {outcomes['LeaseLost']} of them refused by the fence;"
+        f" {report['jobs']} jobs, 0 doubled, 0 stale"
     )
