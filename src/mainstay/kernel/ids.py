@@ -34,11 +34,14 @@ class OuterId(NamedTuple):
 
 
 def new_id() -> UUID:
-    """Return a UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, then random bits, so that ids sort by age."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    """Return a UUID version 7 whose sub-millisecond bits are those of the clock (RFC 9562, 6.2, method 3).
+
+    So ids sort by age to a quarter of a microsecond, and what one transaction makes stays in its order.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = nanoseconds * 4096 // 1_000_000
+    chance = int.from_bytes(os.urandom(8), "big") >> 2
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0x2 << 62 | chance)
 
 
 def encode_id(prefix: Prefix, value: UUID) -> str:

@@ -1685,22 +1685,6 @@ REVOKE ALL ON ROUTINE mainstay.claimed_tenant() FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_keyhole;
 GRANT EXECUTE ON ROUTINE mainstay.claimed_tenant() TO mainstay_runtime;
 
-CREATE OR REPLACE FUNCTION mainstay.finish_job(tenant uuid, job uuid, held_fence bigint, kept jsonb, kept_object text)
- RETURNS boolean
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
-AS $function$
-BEGIN
-    UPDATE mainstay.jobs j
-       SET state = 'succeeded', finished_at = clock_timestamp(), lease_expires_at = NULL, worker = NULL,
-           error_code = NULL, error = NULL, result = kept, result_object = kept_object
-     WHERE j.tenant_id = tenant AND j.id = job AND j.fence = held_fence AND j.lease_expires_at IS NOT NULL;
-    RETURN found;
-END $function$;
-REVOKE ALL ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE mainstay.finish_job(uuid,uuid,bigint,jsonb,text) TO mainstay_runtime;
-
 CREATE OR REPLACE FUNCTION mainstay.load_jobs(scopes text[], places integer[], job_ids uuid[], fences bigint[])
  RETURNS TABLE(id uuid, kind text, request_id text, payload jsonb, attempt integer, attempts_max integer, parent_id uuid, joins boolean, redrives integer, error_code text)
  LANGUAGE plpgsql

@@ -1,5 +1,7 @@
 """Jobs over the real server: what is seen of them, by whom, and what people do to them with a row in the audit."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ from mainstay.knowledge.documents import service as documents
 from mainstay.knowledge.documents import versions
 from mainstay.knowledge.documents.models import NewDocument
 from mainstay.platform.jobs import JobKind
+from mainstay.platform.postgres import Database
 from mainstay.platform.postgres.queries import parse_queries
+from tests.support.database import SCOPE_KEY
 from tests.support.jobs import eventually
 from tests.support.planted_jobs import PLANTED, Planter
 from tests.support.system import Member, TestSystem
@@ -19,6 +23,16 @@ OTHER = JobKind("tests.other", "other", timeout_s=30.0)
 
 def planter(system: TestSystem, member: Member) -> Planter:
     return Planter.of(system.owner, member.tenant_id, member.principal_id)
+
+
+@asynccontextmanager
+async def app_of(system: TestSystem) -> AsyncGenerator[Database]:
+    """Yield the database as the app has it: its owner sees nothing of what is hidden inside a tenant."""
+    opened = await Database.connect(system.urls.app, scope_key=SCOPE_KEY)
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 async def audit_of(member: Member, action: str) -> list[dict[str, Any]]:
@@ -201,7 +215,7 @@ async def test_cancelled_ingest_ends_its_document_with_a_reason(system: TestSyst
     member = await system.member()
     store_id = await member.make_store()
     file_id = (await member.call("POST", "/v1/files", files={"file": ("a.txt", b"The ferry sails at noon.")}))["id"]
-    async with system.owner.write(planter(system, member).scope, unaudited="a test") as tx:
+    async with app_of(system) as app, app.write(planter(system, member).scope, unaudited="a test") as tx:
         store = await documents.require_store(tx, decode_id("vs_", store_id))
         await versions.add_file(tx, store, NewDocument(decode_id("file-", file_id), "a.txt", {}))
         # In the same commit, so that no worker takes it before it is cancelled.
@@ -221,7 +235,7 @@ async def test_redriven_ingest_tries_its_document_again(system: TestSystem) -> N
     store_id = await member.make_store()
     file_id = (await member.call("POST", "/v1/files", files={"file": ("a.txt", b"The ferry sails at noon.")}))["id"]
     plant = planter(system, member)
-    async with system.owner.write(plant.scope, unaudited="a test") as tx:
+    async with app_of(system) as app, app.write(plant.scope, unaudited="a test") as tx:
         store = await documents.require_store(tx, decode_id("vs_", store_id))
         added = await versions.add_file(tx, store, NewDocument(decode_id("file-", file_id), "a.txt", {}))
         await versions.fail(tx, added.version_id, code="ingest_failed", reason="It was given up.")

@@ -27,11 +27,25 @@ def test_slow_looks_take_a_tenth_of_the_time_and_are_never_far_apart() -> None:
     lines = Lines(clock)
     lines.note_look(0.1)
     assert not lines.look_anew()
-    assert 0.9 < lines.look_due_s(60) <= 1.0
-    clock.now_s += 1.001
+    clock.now_s += 0.999
+    assert not lines.look_anew()
+    clock.now_s += 0.002
     assert lines.look_anew()
     lines.note_look(30.0)
-    assert lines.look_due_s(60) == LOOKS_APART_S_MAX, "a line that is new waits no longer than this"
+    clock.now_s += LOOKS_APART_S_MAX - 0.001
+    assert not lines.look_anew()
+    clock.now_s += 0.002
+    assert lines.look_anew(), "a line that is new waits no longer than this behind those that are known"
+
+
+def test_where_the_known_lines_have_nothing_the_next_look_is_at_everything_at_once() -> None:
+    lines = Lines(Clock())
+    assert lines.look_anew()
+    lines.note_look(1.0)
+    assert lines.look_due_s(0.5) == 0.5, "everything was looked at"
+    assert not lines.look_anew()
+    assert lines.look_due_s(0.5) == 0
+    assert lines.look_anew()
 
 
 def test_place_never_goes_back_and_a_look_at_everything_names_none() -> None:

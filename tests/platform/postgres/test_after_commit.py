@@ -22,8 +22,8 @@ UPDATE mainstay.api_keys SET revoked_at = now() WHERE tenant_id = :tenant_id AND
 -- A row of the tenant.
 SELECT id FROM mainstay.jobs WHERE tenant_id = :tenant_id
 -- name: end_backend
--- Ends the session of this transaction.
-SELECT pg_terminate_backend(pg_backend_pid())
+-- Ends the session of this transaction, as the login whose session it is.
+SELECT set_config('role', 'none', true), pg_terminate_backend(pg_backend_pid())
 """,
     origin="tests",
 )

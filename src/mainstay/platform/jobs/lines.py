@@ -26,22 +26,20 @@ class Lines:
         self._clock = clock
         self._places: OrderedDict[Line, Place] = OrderedDict()
         self._anew_at = 0.0
-        self._looked_at_all = False
+        # Whether the last claim looked at everything; only then nothing found means that nothing is due.
+        self.looked_at_all = False
 
     def look_anew(self) -> bool:
         """Return whether the next claim is to look at all lines from their beginning."""
-        self._looked_at_all = self._clock() >= self._anew_at
-        return self._looked_at_all
+        self.looked_at_all = self._clock() >= self._anew_at
+        return self.looked_at_all
 
     def look_due_s(self, at_most_s: float) -> float:
-        """Return for how long to wait after a claim that found nothing.
-
-        Where it did not look at everything there may be more: then no longer than until that is due.
-        """
-        if self._looked_at_all:
+        """Return how long to wait after a claim that found nothing: not at all, if it did not look at everything."""
+        if self.looked_at_all:
             return at_most_s
-        until_s = self._anew_at - self._clock()
-        return min(until_s, at_most_s) if until_s > 0 else at_most_s
+        self._anew_at = self._clock()
+        return 0.0
 
     def note_look(self, look_s: float) -> None:
         """Note how long a look at everything took, and so when the next is due."""

@@ -141,6 +141,7 @@ class Worker:
             failures = 0
             if free:
                 self._unclaimed = None
+            if jobs or (free and self._lines.looked_at_all):
                 self._wakeups.claimed({job.lease.job_id: self._registry[job.kind].kind.queue for job in jobs})
             for job in jobs:
                 self._start(job)

@@ -1,6 +1,6 @@
 """S.P10: workers whose clocks are ten minutes fast, right and ten minutes slow. Time is the database's, for all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from tests.platform.jobs.drills.crew import Crew
 from tests.platform.jobs.drills.ground import Ground, describe
 from tests.platform.jobs.drills.history import POINTS
 from tests.platform.jobs.drills.orders import Orders, drilled_kind
+from tests.support.figures import Figures
 
 # Where Debian's package libfaketime puts the library that changes a process's clock.
 _LIBRARIES = "/usr/lib/*/faketime/libfaketimeMT.so.1"
@@ -44,7 +45,7 @@ def skewed(seconds: int) -> Mapping[str, str]:
     ("jobs", "kills"), [(60, 3), pytest.param(1_000, 24, marks=[pytest.mark.deep, pytest.mark.timeout(600)])]
 )
 async def test_wrong_clocks_double_nothing_and_end_no_lease_early(
-    ground: Ground, jobs: int, kills: int, tell: Callable[[str], None]
+    ground: Ground, jobs: int, kills: int, record_figure: Figures
 ) -> None:
     environments = [skewed(seconds) for seconds in SKEWS_S]
     orders = Orders(ground.urls.app, ground.queue, lease_s=LEASE_S, heartbeat_s=1.0, rescue_s=0.3, tell_clock=True)
@@ -76,4 +77,5 @@ async def test_wrong_clocks_double_nothing_and_end_no_lease_early(
     assert early == 0, f"{early} delayed jobs ran before their time"
     # Nobody took a job from a worker that lived: as many attempts were lost as jobs were orphaned.
     assert report["attempts"] - report["jobs"] <= report["orphans"] + len(ground.kills)
-    tell(f"S.P10 {describe(report)}; {len(left_s)} leases sampled, none longer than {LEASE_S:g} s; 0 started early")
+    told = f"{len(left_s)} leases sampled, none longer than {LEASE_S:g} s; 0 started early"
+    record_figure.record("S.P10 jobs", report["jobs"], unit=f"{describe(report)}; {told}", tried=report["jobs"])

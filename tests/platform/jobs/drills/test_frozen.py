@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from tests.platform.jobs.drills.crew import Crew, Crewman
 from tests.platform.jobs.drills.ground import Ground
 from tests.platform.jobs.drills.orders import Orders
 from tests.platform.jobs.drills.worker import Points, drilled
+from tests.support.figures import Figures
 from tests.support.jobs import eventually
 
 SLOTS = 4
@@ -63,7 +64,7 @@ async def freeze_all(ground: Ground, workers: list[Crewman], orders: Orders, poi
     [(1, 2), pytest.param(5, 20, marks=[pytest.mark.deep, pytest.mark.timeout(600)])],
 )
 async def test_nothing_of_a_frozen_worker_is_kept(
-    ground: Ground, workers: int, rounds: int, tell: Callable[[str], None]
+    ground: Ground, workers: int, rounds: int, record_figure: Figures
 ) -> None:
     orders = Orders(
         ground.urls.app, ground.queue, lease_s=1.0, heartbeat_s=0.2, rescue_s=0.2, concurrency=SLOTS, stubborn=True
@@ -81,8 +82,10 @@ async def test_nothing_of_a_frozen_worker_is_kept(
     assert set(outcomes) <= {"LeaseLost", "Unavailable"}, outcomes
     assert sum(outcomes.values()) == workers * rounds * SLOTS
     assert outcomes["LeaseLost"] >= workers * rounds * SLOTS // 2, outcomes
-    tell(
-        f"S.Q2 workers frozen for two leases: {workers * rounds} times, {sum(outcomes.values())} commits tried after"
-        f" waking, 0 accepted, {outcomes['LeaseLost']} of them refused by the fence;"
-        f" {report['jobs']} jobs, 0 doubled, 0 stale"
+    tried = sum(outcomes.values())
+    told = (
+        f"{workers * rounds} workers frozen for two leases, {outcomes['LeaseLost']} by the fence; {report['jobs']} jobs"
+    )
+    record_figure.record(
+        "S.Q2 commits of a stale lease refused", tried, unit=f"{told}, 0 doubled, 0 stale", tried=tried
     )

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.platform.jobs.drills.history import POINTS, POSTMASTER, Kill
 from tests.platform.jobs.drills.ledger import TABLES, orphans_of
 from tests.platform.jobs.drills.orders import Orders
 from tests.support.database import SCOPE_KEY, DatabaseUrls
+from tests.support.figures import Figures
 from tests.support.folders import passable_folder
 from tests.support.jobs import eventually
 from tests.support.tenants import make_tenant
@@ -111,7 +112,7 @@ async def test_jobs_under_kills_at_each_point(ground: Ground) -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(1800)
 async def test_10_000_jobs_under_200_kills_of_workers_and_10_of_postgresql(
-    queue: str, tmp_path: Path, tell: Callable[[str], None]
+    queue: str, tmp_path: Path, record_figure: Figures
 ) -> None:
     scale = Scale(jobs=10_000, kills=200, postmaster_kills=10)
     with passable_folder() as folder:
@@ -119,7 +120,8 @@ async def test_10_000_jobs_under_200_kills_of_workers_and_10_of_postgresql(
         cluster.start(CLUSTER_S)
         try:
             async with own_ground(cluster, queue, tmp_path) as ground:
-                tell("S.Q1 " + describe(await run_under_kills(ground, scale, cluster)))
+                report = await run_under_kills(ground, scale, cluster)
+                record_figure.record("S.Q1 jobs", report["jobs"], unit=describe(report), tried=report["jobs"])
         finally:
             cluster.stop(10)
 
@@ -127,7 +129,7 @@ async def test_10_000_jobs_under_200_kills_of_workers_and_10_of_postgresql(
 @pytest.mark.deep
 @pytest.mark.timeout(240)
 async def test_orphans_of_a_lease_of_production_run_again_within_it_and_five_seconds(
-    ground: Ground, tell: Callable[[str], None]
+    ground: Ground, record_figure: Figures
 ) -> None:
     """Two workers die with all their slots full, under the limits that production has."""
     slots = 16
@@ -149,4 +151,4 @@ async def test_orphans_of_a_lease_of_production_run_again_within_it_and_five_sec
         await crew.stop()
     report = await ground.judge("a lease of 30 s", orders.lease_s)
     assert report["orphans"] == 2 * slots
-    tell("S.Q1 " + describe(report))
+    record_figure.record("S.Q1 jobs, lease of 30 s", report["jobs"], unit=describe(report), tried=report["jobs"])

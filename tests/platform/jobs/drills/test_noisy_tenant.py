@@ -1,7 +1,6 @@
 """S.Q7: one tenant queues ten thousand jobs; another's start within seconds, and the caps of a queue hold."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from tests.platform.jobs.drills.checker import percentile
 from tests.platform.jobs.drills.crew import Crew
 from tests.platform.jobs.drills.ground import Ground, seconds
 from tests.platform.jobs.drills.orders import Orders
+from tests.support.figures import Figures
 from tests.support.jobs import eventually
 from tests.support.tenants import TestTenant
 
@@ -28,7 +28,7 @@ _RUNNING = "SELECT count(*) FROM mainstay.jobs WHERE queue = $1 AND tenant_id = 
     ("noise", "others"), [(500, 5), pytest.param(10_000, 100, marks=[pytest.mark.deep, pytest.mark.timeout(600)])]
 )
 async def test_a_tenant_with_many_jobs_does_not_keep_another_waiting(
-    ground: Ground, other_tenant: TestTenant, noise: int, others: int, tell: Callable[[str], None]
+    ground: Ground, other_tenant: TestTenant, noise: int, others: int, record_figure: Figures
 ) -> None:
     quiet = replace(ground, tenant=other_tenant, acknowledged=[])
     orders = Orders(ground.urls.app, ground.queue, work_s=0.2, lease_s=10.0, heartbeat_s=1.0, tell_starts=True)
@@ -59,17 +59,15 @@ async def test_a_tenant_with_many_jobs_does_not_keep_another_waiting(
     assert left > 0, "the noisy tenant had nothing left to be in the way with"
     assert p99 is not None
     assert p99 <= WAIT_P99_S_MAX
-    tell(
-        f"S.Q7 noisy tenant: {noise:,} jobs of one tenant, {left:,} still queued; {len(waits)} jobs of another started"
-        f" after p50 {seconds(percentile(waits, 0.5))}, p99 {seconds(p99)}"
-    )
+    told = f"{noise:,} jobs of another tenant, {left:,} still queued; p50 {seconds(percentile(waits, 0.5))}"
+    record_figure.record("S.Q7 wait beside a noisy tenant, p99", round(p99, 3), unit=f"s; {told}")
 
 
 @pytest.mark.parametrize(
     ("noise", "samples"), [(100, 20), pytest.param(2_000, 500, marks=[pytest.mark.deep, pytest.mark.timeout(300)])]
 )
 async def test_a_tenant_never_runs_more_than_its_cap(
-    ground: Ground, noise: int, samples: int, tell: Callable[[str], None]
+    ground: Ground, noise: int, samples: int, record_figure: Figures
 ) -> None:
     if not hasattr(jobs, "Queue"):
         pytest.skip("queues have no rules in this build: there is no cap per tenant to be sampled")
@@ -84,4 +82,4 @@ async def test_a_tenant_never_runs_more_than_its_cap(
             seen.append(await connection.fetchval(_RUNNING, ground.queue, ground.tenant.tenant_id))
             await asyncio.sleep(0.01)
     assert max(seen) == cap, f"of {len(seen)} samples the highest was {max(seen)}"
-    tell(f"S.Q7 cap per tenant: {len(seen)} samples, none above {cap}")
+    record_figure.record("S.Q7 samples within the cap of a tenant", len(seen), unit=f"cap {cap}", tried=len(seen))

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.platform.jobs.drills.ground import Ground
+from tests.support.figures import Figures
 from tests.support.jobs import REPOSITORY, eventually, kind
 from tests.support.poison import POISONS
 
@@ -116,7 +117,7 @@ async def test_poison_is_dead_after_exactly_its_attempts_and_kills_no_worker_twi
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
-async def test_neighbours_of_poison_go_on(ground: Ground, declared: bool, tell: Callable[[str], None]) -> None:
+async def test_neighbours_of_poison_go_on(ground: Ground, declared: bool, record_figure: Figures) -> None:
     """One poison of each kind after the other, each with a window of its own."""
     window_s = 20.0
     async with working(ground, declared=declared):
@@ -131,11 +132,11 @@ async def test_neighbours_of_poison_go_on(ground: Ground, declared: bool, tell: 
         calm = (calm + await throughput(ground, window_s)) / 2
     shares = {name: rate / calm for name, rate in poisoned.items()}
     mean = sum(shares.values()) / len(shares)
-    tell(
-        f"S.Q4 poison, {'declared isolated' if declared else 'found out'}: dead after exactly {ATTEMPTS} attempts;"
-        f" {calm:.1f} jobs/s without, neighbours keep {mean:.0%} on average ("
-        + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        + f") in windows of {window_s:g} s on {WORKERS} workers"
+    each = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    told = f"% on average ({each}) of {calm:.1f} jobs/s without, in windows of {window_s:g} s on {WORKERS} workers"
+    how = "declared isolated" if declared else "found out"
+    record_figure.record(
+        f"S.Q4 neighbours of poison, {how} and dead after {ATTEMPTS} attempts, keep", round(100 * mean), unit=told
     )
     # The goal is 90 %. Attempts that follow each other without a backoff, on eight slots of a busy machine, keep less;
     # what is asserted is that the neighbours go on, and what is told is the figure.

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.platform.jobs.drills.ground import Ground
 from tests.platform.jobs.drills.ledger import write_effect
 from tests.platform.jobs.drills.orders import drilled_kind
 from tests.support.database import SCOPE_KEY
+from tests.support.figures import Figures
 
 BATCH = 50
 # A lease that ends while its holders commit is found by trying, for it is as long as the machine is slow; one of
@@ -35,10 +36,7 @@ async def claim(database: Database, ground: Ground, lease_s: float) -> Sequence[
         leases = await store.claim(
             tx, queues=[ground.queue], kinds=["drilled"], worker="race", count_max=BATCH, lease_s=lease_s
         )
-    if not leases:
-        return ()
-    async with database.read(ground.tenant.admin) as tx:
-        return await store.load(tx, leases)
+    return await store.load(database, leases) if leases else ()
 
 
 async def commit(database: Database, ground: Ground, job: ClaimedJob, delay_s: float) -> str:
@@ -83,7 +81,7 @@ async def race(database: Database, ground: Ground, short_s: float) -> Counter[st
 
 @pytest.mark.parametrize("jobs", [200, pytest.param(1_000, marks=[pytest.mark.deep, pytest.mark.timeout(300)])])
 async def test_a_late_rescuer_changes_no_job_that_was_completed_or_claimed_again(
-    ground: Ground, wide_database: Database, jobs: int, tell: Callable[[str], None]
+    ground: Ground, wide_database: Database, jobs: int, record_figure: Figures
 ) -> None:
     outcomes: Counter[str] = Counter()
     short_s = SHORT_S
@@ -97,7 +95,5 @@ async def test_a_late_rescuer_changes_no_job_that_was_completed_or_claimed_again
     assert outcomes["kept"] + outcomes["rescued"] == jobs
     assert outcomes["refused"] == outcomes["rescued"] == outcomes["succeeded"]
     assert min(outcomes["kept"], outcomes["rescued"]) >= jobs // 20, f"{outcomes}: there was no race"
-    tell(
-        f"S.Q3 rescue race: {jobs:,} jobs, {outcomes['kept']} committed first, {outcomes['rescued']} rescued first;"
-        " 0 changed by a stale rescuer, 0 doubled"
-    )
+    told = f"{outcomes['kept']} committed first, {outcomes['rescued']} rescued first; 0 doubled"
+    record_figure.record("S.Q3 jobs that no stale rescuer changed", jobs, unit=told, tried=jobs)
