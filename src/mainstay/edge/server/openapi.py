@@ -35,10 +35,9 @@ class ErrorObject(BaseModel):
 SCHEMES: Final[Json] = {
     "key": {"type": "http", "scheme": "bearer", "description": "A key of a principal: `Authorization: Bearer ms_…`."}
 }
-# What may be answered to whom: everyone, those who need a key, and those who send a body.
-_ALWAYS: Final = (400, 405, 408, 414, 431, 500, 503)
+# What may be answered to whom: everyone, who may send a body with any method, and those who need a key.
+_ALWAYS: Final = (400, 405, 408, 413, 414, 415, 431, 500, 503)
 _WITH_KEY: Final = (401, 403, 404, 409, 429)
-_WITH_BODY: Final = (413, 415)
 _RETRY_LATER: Final = (429, 503)
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 # FastAPI's own answer to what cannot be validated, which here is 400 in the shape of every other error.
@@ -65,10 +64,10 @@ def _complete(made: Json) -> Json:
     schema = ErrorObject.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     schemas.update(schema.pop("$defs"), ErrorObject=schema)
     components["securitySchemes"] = SCHEMES
-    components["responses"] = {f"Error{status}": _error(status) for status in (*_ALWAYS, *_WITH_KEY, *_WITH_BODY)}
+    components["responses"] = {f"Error{status}": _error(status) for status in (*_ALWAYS, *_WITH_KEY)}
     for path, operation in _operations(made["paths"]):
         public = is_public(path)
-        statuses = (*_ALWAYS, *(() if public else _WITH_KEY), *(_WITH_BODY if "requestBody" in operation else ()))
+        statuses = (*_ALWAYS, *(() if public else _WITH_KEY))
         operation["responses"].pop("422", None)
         for status in statuses:
             operation["responses"].setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
