@@ -122,6 +122,7 @@ if __name__ == "__main__":
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
     )
     # As the process of a worker does.
     uvloop.run(serve(Ours()))

@@ -955,8 +955,7 @@ BEGIN ATOMIC
             FROM ( SELECT count(*) AS count
                     FROM turns) t
          ), chosen AS MATERIALIZED (
-          SELECT d.tenant_id,
-             d.id
+          SELECT d.place
             FROM (( SELECT t.queue,
                      t.tenant_id,
                      t.priority,
@@ -966,8 +965,7 @@ BEGIN ATOMIC
                      t.tenant_room,
                      LEAST((claim_jobs.count_max / count(*) OVER ()), (t.room / count(*) OVER (PARTITION BY t.queue)), t.tenant_room) AS share
                     FROM turns t) s
-              CROSS JOIN LATERAL ( SELECT j.tenant_id,
-                     j.id
+              CROSS JOIN LATERAL ( SELECT j.ctid AS place
                     FROM mainstay.jobs j
                    WHERE ((j.queue = s.queue) AND (j.tenant_id = s.tenant_id) AND (j.priority = s.priority) AND (j.state = 'queued'::text) AND (ROW(j.run_at, j.id) >= ROW(s.run_at, s.id)) AND (j.run_at <= now()) AND (j.kind = ANY (claim_jobs.kinds)))
                    ORDER BY j.run_at, j.id
@@ -975,8 +973,8 @@ BEGIN ATOMIC
                   FOR UPDATE OF j SKIP LOCKED) d)
          ), claimed AS (
           UPDATE mainstay.jobs j SET state = 'running'::text, attempt = (j.attempt + 1), fence = (j.fence + 1), worker = claim_jobs.worker, started_at = clock_timestamp(), lease_expires_at = (clock_timestamp() + claim_jobs.lease)
-            FROM chosen c_1
-           WHERE ((j.tenant_id = c_1.tenant_id) AND (j.id = c_1.id))
+           WHERE (j.ctid = ANY (ARRAY( SELECT c_1.place
+                    FROM chosen c_1)))
            RETURNING j.tenant_id,
              j.principal_id,
              j.id,
@@ -2081,7 +2079,7 @@ CREATE POLICY whole ON mainstay.jobs TO mainstay_wide
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))));
 GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
-GRANT SELECT (tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
+GRANT SELECT (ctid, tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error, finished_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (unique_key, state, run_at, attempt, lease_expires_at, worker, error_code, error, finished_at, idempotency_key, joins, result, result_object, progress_done, progress_total, cancel_requested_at, redrives, untold) ON mainstay.jobs TO mainstay_runtime;
 

@@ -16,6 +16,31 @@ except ValueError as error:
     logging.getLogger("theirs").error("a library failed", exc_info=True)
 """
 
+TASKS = """
+import asyncio, structlog
+from mainstay.platform.telemetry import configure_logging, name_task
+configure_logging("test", level="INFO")
+made = []
+async def work(name):
+    name_task(lambda: made.append(name) or {"job_id": name, "attempt": 1})
+    structlog.get_logger().debug("not written")
+    if name == "b":
+        structlog.get_logger().info("written", attempt=2)
+async def main():
+    await asyncio.gather(*(asyncio.create_task(work(name)) for name in "abc"))
+    structlog.get_logger().info("ended", made=made)
+asyncio.run(main())
+"""
+
+
+def test_lines_of_a_task_have_its_fields_which_are_made_only_for_them() -> None:
+    done = subprocess.run([sys.executable, "-c", TASKS], capture_output=True, text=True, timeout=60, check=True)
+    written, ended = (json.loads(line) for line in done.stderr.splitlines())
+    # What a line says itself goes before.
+    assert (written["job_id"], written["attempt"], written["service"]) == ("b", 2, "test")
+    assert ended["made"] == ["b"]
+    assert "job_id" not in ended
+
 
 def test_traceback_is_logged_without_the_variables_of_its_frames() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True)

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import structlog
-from structlog.contextvars import bind_contextvars
 
 from mainstay.platform.jobs import family_store
 from mainstay.platform.jobs.errors import (
@@ -23,6 +22,7 @@ from mainstay.platform.jobs.models import ClaimedJob
 from mainstay.platform.jobs.registry import JobHandler
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.postgres import Database
+from mainstay.platform.telemetry import name_task
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +45,14 @@ class Attempt:
     def name_in_logs(self) -> None:
         """Have all that this task logs from now on name the job."""
         job = self._job
-        bind_contextvars(
-            job_id=str(job.lease.job_id),
-            tenant_id=str(job.lease.tenant_id),
-            request_id=job.request_id,
-            job_kind=job.kind,
-            attempt=job.attempt,
+        name_task(
+            lambda: {
+                "job_id": str(job.lease.job_id),
+                "tenant_id": str(job.lease.tenant_id),
+                "request_id": job.request_id,
+                "job_kind": job.kind,
+                "attempt": job.attempt,
+            }
         )
 
     async def run(self) -> Verdict:

@@ -80,8 +80,8 @@ class Execution:
         await self._look_after_family(outcome)
         seconds = time.perf_counter() - started
         kind = self._handler.kind
-        metrics.RUNS.labels(kind.queue, kind.name, outcome).inc()
-        metrics.SECONDS.labels(kind.name).observe(seconds)
+        metrics.runs(kind.queue, kind.name, outcome).inc()
+        metrics.seconds(kind.name).observe(seconds)
         # The table and the metrics tell of those that succeed; a line for each would cost more than a short job.
         note = log.debug if outcome == "succeeded" else log.info
         note("job.ended", outcome=outcome, seconds=round(seconds, 3), **_details(verdict))
@@ -132,7 +132,7 @@ class Execution:
         raise AssertionError("a retry without a number of attempts ends with a result or an error")
 
     async def _write(self, verdict: Returned | TryAgain | PutOff | GiveUp | HandBack) -> str:
-        lease, scope = self.job.lease, self.job.lease.scope
+        lease = self.job.lease
         match verdict:
             case HandBack():
                 async with self._database.keyhole() as tx:
@@ -149,12 +149,12 @@ class Execution:
             case TryAgain():
                 backoff_s = self._handler.kind.delay_after(self.job.attempt)
                 delay_s = backoff_s if verdict.after_s is None else verdict.after_s
-                async with self._database.write(scope) as tx:
+                async with self._database.write(lease.scope) as tx:
                     state = await store.postpone(tx, lease, delay_s=delay_s, code=verdict.code, reason=verdict.reason)
                     if state == "queued":
                         tx.after_commit(QueueDue(self._handler.kind.queue, delay_s))
             case GiveUp():
-                async with self._database.write(scope) as tx:
+                async with self._database.write(lease.scope) as tx:
                     state = await store.fail(tx, lease, code=verdict.code, reason=verdict.reason)
         if state == "queued":
             return "retried"

@@ -43,7 +43,7 @@ PAUSE_S_MAX = 900.0
 FINISHES_MAX = 500
 # How long a claim may look for whose turn it is, until the next ones look only where they have not read yet; then a
 # tenth of the time at most is spent on looks at everything, and there is one every two seconds.
-LOOK_S_MAX = 0.01
+LOOK_S_MAX = 0.002
 LOOKS_SHARE_MAX = 0.1
 LOOKS_APART_S_MAX = 2.0
 # How many lines (a tenant's jobs of one priority in one queue) a worker remembers its place in.

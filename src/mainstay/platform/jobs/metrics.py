@@ -1,5 +1,7 @@
 """What workers count. Labels are names from the code, never ids: their number is bounded by what is declared."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 # The rate of `succeeded` is a queue's throughput, and that of `retried` its retries.
@@ -24,3 +26,15 @@ SCHEDULES = Counter(
 DEPTH = Gauge("mainstay_jobs_unfinished", "Unfinished jobs in the database, by queue and state.", ["queue", "state"])
 DEAD = Gauge("mainstay_jobs_dead", "Dead letters in the database, by queue.", ["queue"])
 OLDEST_S = Gauge("mainstay_jobs_oldest_due_seconds", "How long the oldest due job has waited.", ["queue"])
+
+
+@cache
+def runs(queue: str, kind: str, outcome: str) -> Counter:
+    """Return the counter of such ends; to find it costs more than to count, and a short job feels it."""
+    return RUNS.labels(queue, kind, outcome)
+
+
+@cache
+def seconds(kind: str) -> Histogram:
+    """Return the durations of a kind."""
+    return SECONDS.labels(kind)

@@ -189,6 +189,11 @@ class ClaimedJob:
     last_error_code: str | None = None
 
     @property
+    def scope(self) -> Scope:
+        """The scope of its lease, for the request that the job belongs to."""
+        return Scope(self.lease.tenant_id, self.lease.principal_id, sees_all=True, request_id=self.request_id)
+
+    @property
     def is_suspect(self) -> bool:
         """Whether the last attempt may have taken its worker with it, so that this one must not get the chance."""
         return self.last_error_code in SUSPECT_CODES

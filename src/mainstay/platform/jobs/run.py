@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Generic
 from uuid import UUID
 
@@ -28,7 +27,7 @@ class JobRun(Generic[PayloadT]):
         self.principal_id: UUID = job.lease.principal_id
         self.job_id: UUID = job.lease.job_id
         self.request_id: str = job.request_id
-        self.scope: Scope = replace(job.lease.scope, request_id=job.request_id)
+        self.scope: Scope = job.scope
         self.payload: PayloadT = kind.payloads.read(job.payload)
         # 1 for the first; the last is equal to attempts_max.
         self.attempt: int = job.attempt

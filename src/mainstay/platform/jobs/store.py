@@ -142,11 +142,11 @@ async def claim(
 async def load(database: Database, leases: Sequence[Lease]) -> Sequence[ClaimedJob]:
     """Return what the jobs under `leases` are about, each read inside its tenant; those that were lost are left out."""
     by_id = {lease.job_id: lease for lease in leases}
-    places = {tenant_id: place for place, tenant_id in enumerate({lease.tenant_id for lease in leases}, 1)}
     # The work of a claim is nobody's in particular, so each tenant's jobs are read for whoever enqueued one of them.
-    scopes = {lease.tenant_id: lease.scope for lease in leases}
+    readers = {lease.tenant_id: lease for lease in leases}
+    places = {tenant_id: place for place, tenant_id in enumerate(readers, 1)}
     rows = await database.read_each(
-        [scopes[tenant_id] for tenant_id in places],
+        [lease.scope for lease in readers.values()],
         _QUERIES["load_jobs"],
         places=[places[lease.tenant_id] for lease in leases],
         job_ids=list(by_id),

@@ -28,7 +28,7 @@ from mainstay.platform.postgres import Database
 log = structlog.get_logger(__name__)
 
 CLAIM_BACKOFF_S_MAX = 5.0
-# How long a claim waits for more slots to come free, while fewer than a quarter are.
+# How long a claim waits for most slots to come free, where more jobs wait than there are slots.
 GATHER_S = 0.02
 
 
@@ -67,6 +67,8 @@ class Worker:
         self._running: dict[asyncio.Task[None], Execution] = {}
         # How many of them have a slot: their handler has not ended yet.
         self._handling = 0
+        # The last claim found work for half of its slots or more, so that more of it waits.
+        self._backlogged = False
         self._acknowledgements = Acknowledgements(database)
         self._lines = Lines()
         self.name = f"{socket.gethostname()[:100]}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -84,6 +86,7 @@ class Worker:
 
         Cancelled, it hands back all of them at once.
         """
+        metrics.SLOTS_TAKEN.set_function(lambda: self._handling)
         log.info("worker.started", worker=self.name, queues=self._registry.queues, kinds=self._registry.kinds)
         drained = asyncio.Event()
         heartbeat = Duty("jobs.heartbeat", self._limits.heartbeat_s, self._beat, timeout_s=self._limits.heartbeat_s)
@@ -126,22 +129,24 @@ class Worker:
     async def _take_jobs(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
+            free = await self._gather_slots(stop)
+            # Before the claim and not after it: what is queued meanwhile must not be slept over.
+            self._woken.clear()
+            self._wakeups.claiming(free)
+            if not free:
+                await wait_for(self._woken, self._limits.poll_s)
+                continue
             try:
-                free = await self._gather_slots(stop)
-                # Before the claim and not after it: what is queued meanwhile must not be slept over.
-                self._woken.clear()
-                self._wakeups.claiming(free)
-                jobs = await self._claim(free) if free else ()
+                jobs = await self._claim(free)
             except Exception as error:  # noqa: BLE001 (logged; a worker outlives whatever a claim meets)
                 failures += 1
                 self._unclaimed = f"The last {failures} claims failed with {type(error).__name__}; see the log."
                 _log_claim_failure(error, failures)
                 await wait_for(stop, _backoff_s(failures))
                 continue
-            failures = 0
-            if free:
-                self._unclaimed = None
-            if jobs or (free and self._lines.looked_at_all):
+            failures, self._unclaimed = 0, None
+            self._backlogged = 2 * len(jobs) >= free
+            if jobs or self._lines.looked_at_all:
                 self._wakeups.claimed({job.lease.job_id: self._registry[job.kind].kind.queue for job in jobs})
             for job in jobs:
                 self._start(job)
@@ -172,9 +177,9 @@ class Worker:
         return min(slots - self._handling, 2 * slots - len(self._running))
 
     async def _gather_slots(self, stop: asyncio.Event) -> int:
-        """Return how many slots are free, after a short wait where few are: to claim one costs as much as ten."""
+        """Return how many slots are free, in a backlog after a short wait: to claim one job costs as much as ten."""
         ends_at = asyncio.get_running_loop().time() + GATHER_S
-        while 0 < self._free_slots() < self._limits.concurrency // 4 and not stop.is_set():
+        while self._backlogged and 0 < self._free_slots() < self._limits.concurrency * 3 // 4 and not stop.is_set():
             left_s = ends_at - asyncio.get_running_loop().time()
             if left_s <= 0 or not await wait_for(self._slot_freed, left_s):
                 break
@@ -194,13 +199,11 @@ class Worker:
         task = asyncio.create_task(execution.run(), name=f"job:{job.kind}")
         self._running[task] = execution
         self._handling += 1
-        metrics.SLOTS_TAKEN.set(self._handling)
         task.add_done_callback(self._ended)
 
     def _handled(self) -> None:
         self._handling -= 1
         self._slot_freed.set()
-        metrics.SLOTS_TAKEN.set(self._handling)
         self._woken.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

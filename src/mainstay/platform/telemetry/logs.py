@@ -2,15 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import orjson
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
 
 # Without the variables of the frames: among them are keys, questions and the text of documents.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+
+_fields_of_task: ContextVar[Callable[[], Mapping[str, object]] | None] = ContextVar("fields_of_task", default=None)
 
 
 def configure_logging(service: str, *, level: str = "INFO") -> None:
@@ -18,6 +22,7 @@ def configure_logging(service: str, *, level: str = "INFO") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_fields_of_task,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _TRACEBACKS,
@@ -36,6 +41,16 @@ def bind_request(**fields: str) -> Generator[None]:
     """Add fields, such as request_id and tenant_id, to every log line of this task."""
     with structlog.contextvars.bound_contextvars(**fields):
         yield
+
+
+def name_task(fields: Callable[[], Mapping[str, object]]) -> None:
+    """Add fields to every log line of this task from now on; they are only made for a line that is written."""
+    _fields_of_task.set(fields)
+
+
+def _add_fields_of_task(_logger: object, _method: str, event: EventDict) -> EventDict:
+    fields = _fields_of_task.get()
+    return event if fields is None else {**fields(), **event}
 
 
 class _Forward(logging.Handler):
