@@ -90,8 +90,8 @@ async def _unused(_: JobRun) -> None:
 class QueueMachine(RuleBasedStateMachine):
     """Everything that may happen to a job, in any order, by two tenants on one queue.
 
-    Which job a claim takes the database decides by lot. So no rule has a precondition, and no draw depends on what became
-    of any job: an example that is run again makes the same steps, and some of them may find nothing to do.
+    Which job a claim takes the database decides by lot. So no rule has a precondition, and no draw depends on what
+    became of any job: an example that is run again makes the same steps, and some of them may find nothing to do.
     """
 
     world: World
@@ -293,7 +293,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _choose(self, number: int, *states: str) -> tuple[UUID, ModelJob]:
         """Return one of the jobs; from 0 on those in `states`, the newest first, and after them the others."""
-        ranked = sorted(reversed(self.jobs.items()), key=lambda item: item[1].state not in states)
+        newest_first = list(reversed(self.jobs.items()))
+        ranked = sorted(newest_first, key=lambda item: item[1].state not in states)
         return ranked[number % len(ranked)]
 
     def _scope(self, job: ModelJob) -> Scope:
