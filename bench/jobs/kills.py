@@ -111,8 +111,9 @@ async def _disturb(kind: str, rival: Rival, cluster: EmbeddedCluster) -> None:
                 await asyncio.sleep(0.001)
             os.kill(backend, signal.SIGKILL)
     else:
-        await asyncio.to_thread(cluster.stop, _CONNECT_S)
-        await asyncio.to_thread(cluster.start, _CONNECT_S)
+        # In this thread, for the server ends with the one that started it.
+        cluster.stop(_CONNECT_S)
+        cluster.start(_CONNECT_S)
 
 
 @asynccontextmanager
