@@ -73,7 +73,7 @@ bench-golden: $(VENV)/.runtime ## the golden questions of the samples, asked of 
 bench-footprint: $(VENV)/.runtime ## seconds to the second start, and idle memory
 	@$(BIN)/python bench/footprint.py
 
-bench-jobs: $(VENV)/.test $(VENV_BENCH)/.peers ## jobs beside pgqueuer, procrastinate, dramatiq on Redis and by hand; about fifteen minutes
+bench-jobs: $(VENV)/.test $(VENV_BENCH)/.peers ## jobs beside pgqueuer, procrastinate, dramatiq on Redis and by hand; about twenty minutes
 	@$(BIN)/python -m bench.jobs
 
 bench-quality: $(VENV)/.test $(VENV_BENCH)/.peers ## nDCG@10 of both legs and the hybrid on judged sets, beside bm25s

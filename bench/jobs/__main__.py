@@ -18,6 +18,7 @@ from bench.figures import Figure, machine, print_figures, save_figures
 from bench.jobs.field import LOOP, OURS, Field, Ground
 from bench.jobs.hand_written import TABLE
 from bench.jobs.held import END_ALL, measure_held
+from bench.jobs.kills import KINDS, WINDOW_S, measure_kills
 from bench.jobs.pickup import measure_pickup
 from bench.jobs.redis import MISSING, running_redis
 from bench.postgres import create_database, postmaster, production_cluster, temporary_folder
@@ -121,6 +122,25 @@ def held_figures(ground: Ground, field: Field, held_s: float) -> list[Figure]:
                    at_least=0.8, note=f"jobs/s in windows of 5 s: {told}")]  # fmt: skip
 
 
+def kills_figures(folder: Path, jobs_per_s: float, rounds: int) -> list[Figure]:
+    """Return F.J3's kills, on a PostgreSQL that nothing else is measured on."""
+    with production_cluster(folder / "killed") as cluster:
+        tenant_id, principal_id = asyncio.run(prepare(cluster))
+        ground = Ground(folder, cluster, postmaster(cluster), tenant_id, principal_id, None, has_peers=False)
+        jobs = int(jobs_per_s * WINDOW_S * (2 * rounds * len(KINDS) + 2) * 2)
+        with Field(ground, [], jobs, 1, (2,)).rival(OURS, 2, "row") as rival:
+            held = asyncio.run(measure_kills(rival, cluster, jobs, rounds))
+    calm = " ".join(f"{rate:,.0f}" for rate in held.quiet)
+    figures = [
+        Figure("F.J3", f"throughput with {what} / without", held.ratio(kind), "x", at_least=0.8,
+               note=f"jobs of one row a second in windows of {WINDOW_S:g} s: {held.told(kind)}; quiet: {calm}")
+        for kind, what in zip(KINDS, ("a worker killed", "a backend killed", "PostgreSQL restarted"), strict=True)
+    ]  # fmt: skip
+    note = f"of {held.claimed:,} jobs, {held.again:,} of which were claimed again, under {rounds * len(KINDS)} kills"
+    figures.append(Figure("F.J3", "jobs lost under kills", held.lost, at_most=0, note=note))
+    return [*figures, Figure("F.J3", "jobs doubled under kills", held.doubled, at_most=0, note=note)]
+
+
 async def empty(ground: Ground) -> None:
     """End what waits."""
     superuser = await asyncpg.connect(ground.cluster.superuser_url)
@@ -138,6 +158,8 @@ def measure(ground: Ground, given: argparse.Namespace) -> list[Figure]:
     figures += enqueue_figures(ground, field, given.jobs // 10)
     if given.held_s:
         figures += held_figures(ground, field, given.held_s)
+    if given.kill_rounds:
+        figures += kills_figures(ground.folder, field.best(OURS, "row").jobs_per_s, given.kill_rounds)
     if given.finished:
         figures += finished_figures(ground, given.jobs // 2, given.rounds, given.finished)
     return figures
@@ -150,6 +172,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--finished", type=int, default=1_000_000)
     parser.add_argument("--held-s", type=float, default=60.0)
+    parser.add_argument("--kill-rounds", type=int, default=2)
     parser.add_argument("--figures", type=Path)
     given = parser.parse_args()
     missing = peers_missing()

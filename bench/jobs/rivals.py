@@ -1,5 +1,7 @@
 """What is measured: each system with its processes, and how long they take for a queue of jobs."""
 
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -38,20 +40,10 @@ class Rival:
     options: Mapping[str, Any]
     installs: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
+    _killed: int = 0
 
     def __enter__(self) -> Self:
-        made: list[Contender] = []
-        for number in range(self.processes + 1):
-            contender = Contender(
-                self.name,
-                self.module,
-                python=self.python,
-                log=self.log.with_name(f"{self.module.rpartition('.')[2]}-{self.name.replace(' ', '-')}-{number}.log"),
-            )
-            made.append(self._stack.enter_context(contender))
-            install = {"install": not number} if self.installs else {}
-            contender.do("open", **self.options, **install)
-        self.control, *self.workers = made
+        self.control, *self.workers = [self._start(number) for number in range(self.processes + 1)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,6 +66,20 @@ class Rival:
         for worker in self.workers:
             worker.do("stop")
         return Rate(jobs / took_s, system_s * 1000 / jobs, postgres_s * 1000 / jobs)
+
+    def kill_worker(self) -> None:
+        """Kill the worker that is the oldest, and start the process of another, which does not work yet."""
+        os.kill(self.workers.pop(0).pid, signal.SIGKILL)
+        self._killed += 1
+        self.workers.append(self._start(self.processes + self._killed))
+
+    def _start(self, number: int) -> Contender:
+        log = f"{self.module.rpartition('.')[2]}-{self.name.replace(' ', '-')}-{number}.log"
+        contender = Contender(self.name, self.module, python=self.python, log=self.log.with_name(log))
+        self._stack.enter_context(contender)
+        install = {"install": not number} if self.installs else {}
+        contender.do("open", **self.options, **install)
+        return contender
 
     def _cpu_s(self) -> float:
         return sum(tree_cpu_s(worker.pid) for worker in self.workers)

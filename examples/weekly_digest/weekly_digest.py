@@ -1,7 +1,7 @@
 """A product in one module: each Monday morning, what the tenant's model calls of the week took and cost.
 
-Run it with `MAINSTAY_PRODUCT=examples/weekly_digest mainstay up`, and look at what it found with
-`mainstay audit --action digest.write`.
+Run it with `MAINSTAY_PRODUCT=examples/weekly_digest mainstay up`. What it found is the result of its job; the README
+tells how to read it.
 """
 
 from dataclasses import dataclass
@@ -20,18 +20,19 @@ WRITE = JobKind("digest.write", payload=Digest, queue="digest", timeout_s=60, at
 
 
 async def write(run: JobRun[Digest]) -> None:
-    """Add up what was used, and keep it in the tenant's audit."""
+    """Add up what was used: the result of the job, and in the same commit a line of the tenant's audit."""
     async with run.read() as tx:
         usage = await summarise_usage(tx, grouping="model", days=run.payload.days)
-    facts = {
+    digest = {
         "days": run.payload.days,
         "calls": usage.total.calls,
         "tokens": usage.total.input_tokens + usage.total.output_tokens,
         "cost_usd_nanos": usage.total.cost_usd_nanos,
         "models": len(usage.groups),
     }
+    run.set_result(digest)
     async with run.commit() as tx:
-        await record_audit(tx, "digest.write", facts=facts)
+        await record_audit(tx, "digest.write", facts=digest)
 
 
 product = Product(

@@ -94,6 +94,8 @@ async def test_product_runs_its_job_by_the_clock_and_when_asked(running: tuple[T
     (by_clock,) = await eventually(digests)
     assert by_clock["principal_id"] == digest["principal_id"]
     assert by_clock["facts"] == {"days": 7, "calls": 0, "tokens": 0, "cost_usd_nanos": 0, "models": 0}
+    (made,) = (await member.call("GET", "/v1/jobs?kind=digest.write"))["data"]
+    assert (await member.call("GET", f"/v1/jobs/{made['id']}"))["result"] == by_clock["facts"]
 
     await member.call("POST", "/v1/embeddings", json={"model": "minilm-l6-v2-int8", "input": "how is the week going"})
     asked = await member.call("POST", f"/v1/schedules/{SCHEDULE}/run")
@@ -106,4 +108,6 @@ async def test_product_runs_its_job_by_the_clock_and_when_asked(running: tuple[T
     by_hand = await eventually(second)
     assert (by_hand["facts"]["calls"], by_hand["facts"]["models"]) == (1, 1)
     assert by_hand["facts"]["tokens"] > 0
+    job = await member.call("GET", f"/v1/jobs/{asked['job_id']}")
+    assert (job["state"], job["result"]) == ("succeeded", by_hand["facts"])
     assert len(await table.firings(member.tenant_id, SCHEDULE)) == 1

@@ -10,7 +10,18 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from mainstay.platform.jobs import JobHandler, JobKind, JobRegistry, JobRun, Queue, Worker, WorkerLimits
+from mainstay.platform.jobs import (
+    JobHandler,
+    JobKind,
+    JobRegistry,
+    JobRun,
+    Queue,
+    Worker,
+    WorkerLimits,
+    interventions,
+    look_after,
+)
+from mainstay.platform.jobs.interventions import Cancellation
 from mainstay.platform.postgres import Database
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.jobs import EFFECTS_TABLE, QUICK, SHORT, JobTable, WorkerChild, enqueue_one, kind
@@ -68,6 +79,12 @@ class Lab:
 
     async def enqueue(self, job_kind: JobKind, payload: object = None, **given: object) -> UUID:
         return await enqueue_one(self.database, self.tenant.admin, job_kind, payload, **given)
+
+    async def cancel(self, job_id: UUID) -> Cancellation:
+        async with self.database.write(self.tenant.admin, unaudited="a test") as tx:
+            done = await interventions.cancel(tx, job_id)
+        await look_after(self.database, self.tenant.tenant_id, done.parent_ids)
+        return done
 
     def handler(self, run: Callable[[JobRun], Awaitable[None]], name: str = "note", **given: object) -> JobHandler:
         return JobHandler(self.kind(name, **given), run)

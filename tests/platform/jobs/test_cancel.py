@@ -4,20 +4,12 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID
 
-from mainstay.platform.jobs import JobHandler, JobRun, Retry, interventions, look_after, store
-from mainstay.platform.jobs.interventions import Cancellation
+from mainstay.platform.jobs import JobHandler, JobRun, Retry, store
 from mainstay.platform.jobs.models import Lease
 from tests.platform.jobs.conftest import Lab
 from tests.support.jobs import QUICK, bury_with_effect, commit_effect, eventually
 
 PROMPT = replace(QUICK, cancel_s=0.05)
-
-
-async def cancel(lab: Lab, job_id: UUID) -> Cancellation:
-    async with lab.database.write(lab.tenant.admin, unaudited="a test") as tx:
-        done = await interventions.cancel(tx, job_id)
-    await look_after(lab.database, lab.tenant.tenant_id, done.parent_ids)
-    return done
 
 
 async def claim(lab: Lab, *, lease_s: float = 60) -> Lease:
@@ -39,7 +31,7 @@ async def forever(run: JobRun) -> None:
 
 async def test_queued_job_is_cancelled_at_once_and_its_kind_is_told(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
-    assert (await cancel(lab, job_id)).cancelled == [job_id]
+    assert (await lab.cancel(job_id)).cancelled == [job_id]
     assert await lab.state(job_id) == "cancelled"
     assert await lab.table.effects(lab.queue) == []
     async with lab.working(JobHandler(lab.kind(), commit_effect, bury_with_effect)):
@@ -54,7 +46,7 @@ async def test_running_job_is_interrupted_and_told_of(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
     async with lab.working(JobHandler(lab.kind(), forever, bury_with_effect), limits=PROMPT):
         await eventually(lambda: lab.is_in(job_id, "running"))
-        assert (await cancel(lab, job_id)).interrupted == [job_id]
+        assert (await lab.cancel(job_id)).interrupted == [job_id]
         await eventually(lambda: lab.is_in(job_id, "cancelled"))
         await eventually(lambda: lab.table.effects(lab.queue))
     assert await lab.table.effects(lab.queue) == [(job_id, "dead: cancelled")]
@@ -74,7 +66,7 @@ async def test_job_that_committed_meanwhile_has_succeeded(lab: Lab) -> None:
 
     task = asyncio.create_task(commit())
     await committing.wait()
-    cancelling = asyncio.create_task(cancel(lab, job_id))
+    cancelling = asyncio.create_task(lab.cancel(job_id))
     await eventually(lambda: _waits_for_a_lock(lab))
     go_on.set()
     await task
@@ -94,7 +86,7 @@ async def test_job_that_asks_for_another_attempt_is_cancelled_instead(lab: Lab) 
     job_id = await lab.enqueue(lab.kind())
 
     async def ask_again(run: JobRun) -> None:
-        await cancel(lab, run.job_id)
+        await lab.cancel(run.job_id)
         raise Retry(0)
 
     async with lab.working(lab.handler(ask_again)):
@@ -104,7 +96,7 @@ async def test_job_that_asks_for_another_attempt_is_cancelled_instead(lab: Lab) 
 async def test_job_of_a_dead_worker_is_cancelled_by_the_rescue(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
     await claim(lab, lease_s=0)
-    await cancel(lab, job_id)
+    await lab.cancel(job_id)
     async with lab.database.keyhole() as tx:
         await store.rescue(tx)
     assert await lab.state(job_id) == "cancelled"
@@ -114,7 +106,7 @@ async def test_job_of_a_dead_worker_is_cancelled_by_the_rescue(lab: Lab) -> None
 async def test_job_that_is_handed_back_is_cancelled(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
     lease = await claim(lab)
-    await cancel(lab, job_id)
+    await lab.cancel(job_id)
     async with lab.database.keyhole() as tx:
         await store.hand_back(tx, [lease], [lab.queue])
     assert await lab.state(job_id) == "cancelled"
@@ -124,7 +116,7 @@ async def test_same_work_can_be_enqueued_beside_a_job_that_is_being_cancelled(la
     job_id = await lab.enqueue(lab.kind(), unique_key="work")
     await claim(lab)
     assert await lab.enqueue(lab.kind(), unique_key="work") == job_id
-    await cancel(lab, job_id)
+    await lab.cancel(job_id)
     assert await lab.enqueue(lab.kind(), unique_key="work") != job_id
 
 
@@ -133,7 +125,7 @@ async def test_progress_tells_a_handler_of_the_cancellation(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
 
     async def work(run: JobRun) -> None:
-        await cancel(lab, run.job_id)
+        await lab.cancel(run.job_id)
         run._progress_at = float("-inf")
         await run.report_progress(1, 2)
         await commit_effect(run)
@@ -147,7 +139,7 @@ async def test_ended_jobs_stay_as_they_are(lab: Lab) -> None:
     job_id = await lab.enqueue(lab.kind())
     async with lab.working(lab.handler(commit_effect)):
         await eventually(lambda: lab.is_in(job_id, "succeeded"))
-    await cancel(lab, job_id)
+    await lab.cancel(job_id)
     assert await lab.state(job_id) == "succeeded"
 
 
@@ -156,6 +148,6 @@ async def test_draining_worker_still_hears_of_cancellations(lab: Lab) -> None:
     patient = replace(PROMPT, drain_s=60.0)
     async with lab.working(lab.handler(forever), limits=patient):
         await eventually(lambda: lab.is_in(job_id, "running"))
-        later = asyncio.create_task(cancel(lab, job_id))
+        later = asyncio.create_task(lab.cancel(job_id))
     await later
     assert await lab.state(job_id) == "cancelled"

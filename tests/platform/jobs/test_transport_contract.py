@@ -144,6 +144,30 @@ async def test_job_that_always_fails_is_dead_after_its_attempts(over: Lab, trans
     assert await over.table.effects(over.queue) == [(job_id, "dead: crashed")]
 
 
+async def test_cancelled_job_is_interrupted_and_one_that_waits_never_runs(over: Lab, transport: Transport) -> None:
+    started = asyncio.Event()
+
+    async def hold(_: JobRun) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    holding, noting = over.handler(hold, "hold"), over.handler(commit_effect)
+    async with working(over, transport, holding, noting, concurrency=1, cancel_s=0.05):
+        running = await over.enqueue(holding.kind)
+        await asyncio.wait_for(started.wait(), DEADLINE_S)
+        waiting = await over.enqueue(noting.kind)
+        assert (await over.cancel(waiting)).cancelled == [waiting]
+        assert (await over.cancel(running)).interrupted == [running]
+        await eventually(lambda: over.is_in(running, "cancelled"))
+        # What comes after them finds the slot free, and would find the job that waited done.
+        after = await over.enqueue(noting.kind)
+        await eventually(lambda: over.is_in(after, "succeeded"))
+        if transport.depth is not None:
+            await eventually(lambda: asyncio.to_thread(lambda: transport.depth(over.queue) == (0, 0)))
+    assert await over.state(waiting) == "cancelled"
+    assert await over.table.effects(over.queue) == [(after, "done")]
+
+
 async def test_job_of_a_worker_that_died_is_rescued(over: Lab, transport: Transport) -> None:
     """The dead worker has claimed, and its message was deleted or lost with it."""
     handler = over.handler(commit_effect)
