@@ -149,7 +149,7 @@ async def test_attack_in_full(
 async def test_leak_is_noticed(processes: RunningProcesses, superuser: asyncpg.Connection) -> None:
     """Someone who may see what the victim has is reported for every case that names its things."""
     stage = await make_stage(processes.system, superuser)
-    spy = Attacker("the auditor", stage.auditor.http, stage.attackers[0].own)
+    spy = Attacker("the auditor", stage.auditor.http, stage.attackers[0].own, stage.auditor)
     noticed = 0
     for operation, ways in WAYS.items():
         for number, way in enumerate(ways):
