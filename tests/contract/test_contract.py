@@ -55,6 +55,7 @@ def verdict(name: str, contract: Contract, cases_min: int, figures: Figures, emp
     statuses = dict(sorted(contract.statuses.items()))
     told = f"broken in {failed} ways; skipped are ways with nothing to generate; by status {statuses}"
     figures.record(name, contract.cases - contract.broken, unit=told, tried=contract.cases, skipped=empty)
+    assert contract.statuses[429] == 0, "limits refused calls, so that what they would have met was not seen"
     assert not contract.violations, "\n\n".join(f"{kind}\n{text}" for kind, text in contract.violations.items())
     assert contract.cases >= cases_min
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
-from tests.isolation.operations import NAMELESS, WAYS, Call, Place, Slot, Way, method_of
+from tests.isolation.operations import AUDIENCE, NAMELESS, WAYS, Call, Place, Slot, Way, method_of
 from tests.isolation.things import PREFIXES, Things
 
 Smuggled = Literal["header", "query field", "body field", "none"]
@@ -41,9 +41,12 @@ class Case:
     @property
     def names_members(self) -> bool:
         """Return whether it names nothing of the other's but principals and groups with whom something is shared."""
-        return bool(self.foreign) and all(
-            slot.place == "body" and slot.thing in ("principal_id", "group_id") for slot in self.foreign
-        )
+        return bool(self.foreign) and not self.swapped and all(slot in AUDIENCE for slot in self.foreign)
+
+    def members(self, own: Things, other: Things) -> list[tuple[str, bool]]:
+        """Return the ids of principals and groups in the body, in order, each with whether it is the other's."""
+        named = [slot for slot in self._way.slots if slot in AUDIENCE]
+        return [(getattr(other if slot in self.foreign else own, slot.thing), slot in self.foreign) for slot in named]
 
     @property
     def _way(self) -> Way:

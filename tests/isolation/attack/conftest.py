@@ -7,17 +7,8 @@ import asyncpg
 import pytest
 
 from mainstay.platform.postgres import Database
-from tests.support.database import SCOPE_KEY, DatabaseUrls, at, scratch_database
+from tests.support.database import SCOPE_KEY, at, lift_limits, scratch_database
 from tests.support.processes import RunningProcesses, running_processes
-
-
-async def _lift_limits(urls: DatabaseUrls) -> None:
-    """Let requests without a key through as fast as they come: a refusal of the limits would hide what they hide."""
-    connection = await asyncpg.connect(urls.superuser)
-    await connection.execute(
-        "UPDATE mainstay.plans SET requests_per_second = 1e6, requests_burst = 1e7, requests_per_hour = 1e9"
-    )
-    await connection.close()
 
 
 @pytest.fixture(scope="package")
@@ -26,7 +17,7 @@ async def processes(
 ) -> AsyncIterator[RunningProcesses]:
     async with scratch_database(superuser_url) as urls:
         owner = await Database.connect(urls.owner, application="tests-owner", scope_key=SCOPE_KEY, as_owner=True)
-        await _lift_limits(urls)
+        await lift_limits(urls)
         home = tmp_path_factory.mktemp("attacked")
         async with running_processes(urls, owner, models_folder, home) as running:
             yield running

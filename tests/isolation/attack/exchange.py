@@ -9,6 +9,7 @@ import httpx2
 from tests.isolation.attack.cases import Case
 from tests.isolation.attack.principals import Attacker
 from tests.isolation.things import Things
+from tests.isolation.who_may import HOLDERS, permission_for
 
 # What differs between two answers to the same request: ids and moments of ours, and how long it took.
 _OURS = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|\"(?:created_at|last_active_at)\":\d+|:\d+\.\d+")
@@ -47,9 +48,8 @@ class Needles:
 async def carry_out(attacker: Attacker, case: Case, things: Things, tally: Tally) -> None:
     """Send a case with the victim's ids and again with unknown ones, and judge both answers."""
     needles = Needles(things)
-    seen = []
-    # Who may share knows the members of its own tenant by their ids; the sentence names the first that is not there.
-    told_apart = case.names_members and attacker.name == "service of the victim's tenant"
+    shares = case.names_members and may_share(attacker, case.operation, things)
+    seen, wanted = [], []
     for other in (things, things.unknown()):
         method, path, options, typed = case.request(attacker.own, other)
         response = await attacker.http.request(method, path, **options)
@@ -61,11 +61,41 @@ async def carry_out(attacker: Attacker, case: Case, things: Things, tally: Tally
             tally.leaks.append(f"{told} answered {response.status_code} with {found}")
         if response.status_code >= 500:
             tally.differences.append(f"{told} answered {response.status_code}")
-        seen.append(_comparable(response, typed) if case.steady and not told_apart else (response.status_code,))
-    if seen[0] != seen[1]:
-        tally.differences.append(f"{told}: {seen[0]} for the victim's, {seen[1]} for nobody's")
+        if shares:
+            missing = first_missing(case, attacker, other, others_are_there=other is things)
+            wanted.append((404 if missing else 200, True))
+            seen.append((response.status_code, missing in response.text))
+        else:
+            seen.append(_comparable(response, typed) if case.steady else (response.status_code,))
+    if seen != (wanted or [seen[0]] * 2):
+        instead = f", not {wanted}" if shares else ""
+        tally.differences.append(f"{told}: {seen[0]} for the victim's, {seen[1]} for nobody's{instead}")
     else:
         tally.passed += 1
+
+
+def may_share(attacker: Attacker, operation: str, things: Things) -> bool:
+    """Return whether by the rules the attacker shares what is its own with members of the victim's tenant.
+
+    They are then found by their ids, and ids that no member has are refused.
+    """
+    member = attacker.member
+    return (
+        member is not None
+        and member.tenant_id.hex == things.tenant_id
+        and permission_for(operation) == "documents.share"
+        and member.role in HOLDERS["documents.share"]
+    )
+
+
+def first_missing(case: Case, attacker: Attacker, other: Things, *, others_are_there: bool) -> str:
+    """Return the first of the principals and groups in a case that its tenant does not have, or nothing."""
+    # What may not make a group has made one up.
+    makes_groups = attacker.member is not None and attacker.member.role in HOLDERS["members.manage"]
+    for outer_id, foreign in case.members(attacker.own, other):
+        if not (others_are_there if foreign else makes_groups or not outer_id.startswith("grp_")):
+            return outer_id
+    return ""
 
 
 def _comparable(response: httpx2.Response, typed: Iterable[str]) -> tuple[int, str, tuple[tuple[str, str], ...]]:

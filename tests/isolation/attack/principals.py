@@ -14,11 +14,15 @@ from tests.support.system import Member, TestSystem
 
 @dataclass(frozen=True)
 class Attacker:
-    """A principal with a client, and what it may name beside the victim's things: its own, or those of a helper."""
+    """A principal with a client, and what it may name beside the victim's things: its own, or those of a helper.
+
+    `member` is whose working key it sends; without one it has none.
+    """
 
     name: str
     http: httpx2.AsyncClient
     own: Things
+    member: Member | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ async def make_stage(system: TestSystem, superuser: asyncpg.Connection) -> Stage
     members = {name: await make() for name, make in makers.items()}
     own = await asyncio.gather(*(make_things(member) for member in members.values()))
     attackers = [
-        Attacker(name, member.http, things) for (name, member), things in zip(members.items(), own, strict=True)
+        Attacker(name, member.http, things, member) for (name, member), things in zip(members.items(), own, strict=True)
     ]
     victim = await system.member("customer", of=auditor)
     things = await make_things(victim, auditor=auditor)

@@ -149,7 +149,7 @@ async def test_attack_in_full(
 async def test_leak_is_noticed(processes: RunningProcesses, superuser: asyncpg.Connection) -> None:
     """Someone who may see what the victim has is reported for every case that names its things."""
     stage = await make_stage(processes.system, superuser)
-    spy = Attacker("the auditor", stage.auditor.http, stage.attackers[0].own)
+    spy = Attacker("the auditor", stage.auditor.http, stage.attackers[0].own, stage.auditor)
     noticed = 0
     for operation, ways in WAYS.items():
         for number, way in enumerate(ways):
@@ -162,3 +162,19 @@ async def test_leak_is_noticed(processes: RunningProcesses, superuser: asyncpg.C
                 assert tally.differences or "cursor" in case.places, case
                 noticed += 1
     assert noticed > 20
+
+
+async def test_who_may_share_finds_by_their_ids_the_members_of_its_tenant_alone(
+    processes: RunningProcesses, superuser: asyncpg.Connection
+) -> None:
+    stage = await make_stage(processes.system, superuser)
+    sharers = [one for one in stage.attackers if one.member is not None and one.member.role != "customer"]
+    cases = [case for name in WAYS if name.endswith("/audience") for case in cases_of(name) if case.names_members]
+    tally = Tally()
+    for sharer in sharers:
+        for case in cases:
+            await carry_out(sharer, case, stage.things, tally)
+    assert (tally.leaks, tally.differences) == ([], [])
+    # A group of the victim's alone or with the victim is there for the service beside it; it has no group of its own.
+    assert tally.statuses[200] == len(cases) * 2 // 3
+    assert len(sharers) == 4

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+import numpy as np
 import pytest
 
 from mainstay.knowledge.retrieval import service
@@ -13,7 +16,7 @@ from mainstay.platform.postgres import Database, PoolLimits, Query, ReadTx, Reco
 from mainstay.platform.postgres.transactions import Connection
 from tests.support.database import SCOPE_KEY, DatabaseUrls, scratch_database
 from tests.support.retrieval import index_texts, make_chunks, make_store, make_vectors
-from tests.support.tenants import TestTenant
+from tests.support.tenants import TestTenant, make_tenant
 
 # Tables that hold the rows of all tenants by the thousand; the others have a row or ten per store.
 CROWDED = {"chunks", "embeddings", "posting_blocks"}
@@ -151,3 +154,40 @@ async def test_plan_kept_from_an_empty_database_reads_by_index(superuser_url: st
         await database.close()
     assert {node["Relation Name"] for node in nodes(plan) if "Relation Name" in node} >= CROWDED
     assert [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"] == []
+
+
+async def test_scores_do_not_depend_on_the_plan(superuser_url: str) -> None:
+    """A plan follows from statistics of all tenants, and chooses in which order what makes up a score is added."""
+    draw = np.random.default_rng(7)
+    texts = [" ".join(draw.choice(WORDS, 30)) for _ in range(100)]
+    queries = [" ".join(draw.choice(WORDS, 5, replace=False)) for _ in range(20)]
+    shown, strategies = [], []
+    async with scratch_database(superuser_url) as urls:
+        superuser = await asyncpg.connect(urls.superuser)
+        owner = await Database.connect(urls.owner, scope_key=SCOPE_KEY, as_owner=True)
+        scope = (await make_tenant(owner)).admin
+        await owner.close()
+        filling = await Database.connect(urls.app, scope_key=SCOPE_KEY)
+        async with filling.write(scope, unaudited="a test") as tx:
+            store_id = await make_store(tx)
+            await index_texts(tx, store_id, texts)
+        await filling.close()
+        for setting in ("enable_hashagg", "enable_sort"):
+            name = urlsplit(urls.app).path.removeprefix("/")
+            await superuser.execute(f"ALTER DATABASE {name} RESET ALL")
+            await superuser.execute(f"ALTER DATABASE {name} SET {setting} = off")
+            database = await Database.connect(urls.app, scope_key=SCOPE_KEY)
+            async with database.read(scope) as tx:
+                plan = await generic_plan(tx._connection, load_queries("mainstay.knowledge.retrieval")["search_hybrid"])
+                lexical = next(node for node in nodes(plan) if node.get("Subplan Name") == "CTE lexical")
+                strategies.append({node["Strategy"] for node in nodes(lexical) if node["Node Type"] == "Aggregate"})
+                found = [
+                    await service.search(tx, store_id=store_id, query=query, vector=make_vectors(1)[0], limit=50)
+                    for query in queries
+                ]
+            shown.append([astuple(passage) for one in found for passage in one.passages])
+            await database.close()
+        await superuser.close()
+    assert strategies == [{"Sorted"}, {"Hashed"}]
+    assert len(shown[0]) == 50 * len(queries)
+    assert shown[0] == shown[1]

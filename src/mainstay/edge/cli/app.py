@@ -9,6 +9,7 @@ import typer
 from mainstay.edge.cli import admin, ingest, knowledge, limits, members, records, schedules, system, watch, worker
 from mainstay.edge.cli.output import errors
 from mainstay.kernel.errors import Kind, MainstayError
+from mainstay.platform.telemetry.logs import configure_logging
 from mainstay.sdk import ApiError, Unreachable
 
 EXIT_CODES: Final[dict[Kind, int]] = {
@@ -59,7 +60,11 @@ def main() -> None:
 
 
 def guarded(run: Callable[[], object]) -> None:
-    """Run something; an error of ours or of the server is one sentence on standard error and an exit code."""
+    """Run something; an error of ours or of the server is one sentence on standard error and an exit code.
+
+    What is logged meanwhile goes to standard error, too: standard output holds the result alone.
+    """
+    configure_logging("cli", level="WARNING")
     try:
         run()
     except MainstayError as error:

@@ -57,13 +57,15 @@ WITH query AS MATERIALIZED (
      GROUP BY f.key, f.idf
 ), conceivable AS MATERIALIZED (
     -- What a chunk would score at most that had all words of the query; a word that no chunk has counts as rare.
-    SELECT sum(word.score) AS score
-      FROM (SELECT max(q.weight) * coalesce(max(f.idf), ln((:chunk_count::float8 + 1) / 0.5)) AS score
+    SELECT sum(word.score ORDER BY word.word) AS score
+      FROM (SELECT q.word, max(q.weight) * coalesce(max(f.idf), ln((:chunk_count::float8 + 1) / 0.5)) AS score
               FROM query q LEFT JOIN found f ON f.key = q.key
              WHERE q.expected
              GROUP BY q.word) word
 ), lexical AS MATERIALIZED (
-    SELECT s.chunk_no, s.score
+    -- In which order a score is summed is the plan's choice, which the rows of all tenants have a part in. Rounding takes
+    -- away the last bits, in which it shows, so that equal scores stay equal and come by the numbers of their chunks.
+    SELECT s.chunk_no, round(s.score * 1e9::float8) / 1e9::float8 AS score
       FROM (SELECT (p.posting >> 32)::int AS chunk_no,
                    sum(p.weight / (1::float8 + (:k1::float8 * (1::float8 - :b::float8)
                        + :k1::float8 * :b::float8 / :term_count_mean::float8 * (p.posting & 65535)::float8)
