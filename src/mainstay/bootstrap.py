@@ -53,6 +53,7 @@ from mainstay.platform.jobs import (
     Worker,
     WorkerLimits,
     measure_depth,
+    prune,
     repeat,
 )
 from mainstay.platform.jobs.isolation.child import JobSystem
@@ -180,9 +181,13 @@ async def open_worker(
         async def sweep_answers() -> None:
             await answers.sweep(jobs.database)
 
-        registry, limits = jobs.registry, jobs.limits
+        async def prune_jobs() -> None:
+            await prune(jobs.database, blobs, limits)
+
+        registry, limits, blobs = jobs.registry, jobs.limits, open_blobs(settings)
         schedules = ScheduleClock(jobs.database, _declared(product))
-        duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers), *schedules.duties()]
+        duties = [Duty("answers.sweep", SWEEP_EVERY_S, sweep_answers), Duty("jobs.prune", limits.prune_s, prune_jobs)]
+        duties += schedules.duties()
         sqs = await _open_sqs(stack, settings, jobs.database)
         if sqs is None:
             # A pooler swallows notifications; the worker then finds its jobs by looking for them.

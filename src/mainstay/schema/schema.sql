@@ -1199,6 +1199,30 @@ ALTER ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) OWNER TO mainstay_k
 REVOKE ALL ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) TO mainstay_runtime;
 
+CREATE OR REPLACE FUNCTION keyhole.list_old_jobs(keep interval, keep_dead interval, count_max integer)
+ RETURNS TABLE(tenant_id uuid, job_id uuid, result_object text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT o.tenant_id,
+     o.id,
+     o.result_object
+    FROM (mainstay.tenants t
+      CROSS JOIN LATERAL ( SELECT j.tenant_id,
+             j.id,
+             j.result_object
+            FROM mainstay.jobs j
+           WHERE ((j.tenant_id = t.tenant_id) AND (j.finished_at < (now() - list_old_jobs.keep)) AND (NOT j.untold) AND ((j.state <> 'dead'::text) OR (j.finished_at < (now() - list_old_jobs.keep_dead))) AND (NOT (EXISTS ( SELECT
+                    FROM mainstay.jobs c
+                   WHERE ((c.tenant_id = j.tenant_id) AND (c.parent_id = j.id))))))
+          LIMIT list_old_jobs.count_max) o)
+  LIMIT list_old_jobs.count_max;
+END;
+ALTER ROUTINE keyhole.list_old_jobs(interval,interval,integer) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.list_old_jobs(interval,interval,integer) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.list_old_jobs(interval,interval,integer) TO mainstay_runtime;
+
 CREATE OR REPLACE FUNCTION keyhole.overdue_answers(count_max integer)
  RETURNS TABLE(tenant_id uuid, answer_id uuid, owner_id uuid)
  LANGUAGE sql
@@ -1231,37 +1255,24 @@ ALTER ROUTINE keyhole.pause_queue(text,double precision) OWNER TO mainstay_keyho
 REVOKE ALL ON ROUTINE keyhole.pause_queue(text,double precision) FROM PUBLIC;
 GRANT EXECUTE ON ROUTINE keyhole.pause_queue(text,double precision) TO mainstay_runtime;
 
-CREATE OR REPLACE FUNCTION keyhole.prune_jobs(keep interval, keep_dead interval, count_max integer)
+CREATE OR REPLACE FUNCTION keyhole.prune_jobs(keep interval, keep_dead interval, tenant_ids uuid[], job_ids uuid[])
  RETURNS TABLE(jobs bigint)
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- WITH old AS MATERIALIZED (
-          SELECT o.tenant_id,
-             o.id
-            FROM (mainstay.tenants t
-              CROSS JOIN LATERAL ( SELECT j.tenant_id,
-                     j.id
-                    FROM mainstay.jobs j
-                   WHERE ((j.tenant_id = t.tenant_id) AND (j.finished_at < (now() - prune_jobs.keep)) AND (NOT j.untold) AND ((j.state <> 'dead'::text) OR (j.finished_at < (now() - prune_jobs.keep_dead))) AND (NOT (EXISTS ( SELECT
-                            FROM mainstay.jobs c
-                           WHERE ((c.tenant_id = j.tenant_id) AND (c.parent_id = j.id))))))
-                  LIMIT prune_jobs.count_max
-                  FOR UPDATE OF j SKIP LOCKED) o)
-          LIMIT prune_jobs.count_max
-         ), pruned AS (
+ WITH pruned AS (
           DELETE FROM mainstay.jobs j
-            USING old
-           WHERE ((j.tenant_id = old.tenant_id) AND (j.id = old.id))
+            USING UNNEST(prune_jobs.tenant_ids, prune_jobs.job_ids) l(tenant_id, id)
+           WHERE ((j.tenant_id = l.tenant_id) AND (j.id = l.id) AND (j.finished_at < (now() - prune_jobs.keep)) AND (NOT j.untold) AND ((j.state <> 'dead'::text) OR (j.finished_at < (now() - prune_jobs.keep_dead))))
            RETURNING 1 AS "?column?"
          )
   SELECT count(*) AS count
     FROM pruned;
 END;
-ALTER ROUTINE keyhole.prune_jobs(interval,interval,integer) OWNER TO mainstay_keyhole;
-REVOKE ALL ON ROUTINE keyhole.prune_jobs(interval,interval,integer) FROM PUBLIC;
-GRANT EXECUTE ON ROUTINE keyhole.prune_jobs(interval,interval,integer) TO mainstay_runtime;
+ALTER ROUTINE keyhole.prune_jobs(interval,interval,uuid[],uuid[]) OWNER TO mainstay_keyhole;
+REVOKE ALL ON ROUTINE keyhole.prune_jobs(interval,interval,uuid[],uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON ROUTINE keyhole.prune_jobs(interval,interval,uuid[],uuid[]) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.renew_leases(tenant_ids uuid[], job_ids uuid[], fences bigint[], lease interval)
  RETURNS TABLE(job_id uuid)
@@ -2079,7 +2090,7 @@ CREATE POLICY whole ON mainstay.jobs TO mainstay_wide
     WITH CHECK (((tenant_id = mainstay.claimed_tenant()) AND (tenant_id = ( SELECT mainstay.whole_tenant() AS whole_tenant))));
 GRANT DELETE ON mainstay.jobs TO mainstay_keyhole;
 GRANT INSERT, SELECT ON mainstay.jobs TO mainstay_runtime;
-GRANT SELECT (ctid, tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
+GRANT SELECT (ctid, tenant_id, id, principal_id, queue, kind, state, run_at, attempt, attempts_max, fence, lease_expires_at, worker, finished_at, priority, parent_id, result_object, cancel_requested_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (state, run_at, attempt, fence, lease_expires_at, worker, error_code, error, finished_at, started_at, untold) ON mainstay.jobs TO mainstay_keyhole;
 GRANT UPDATE (unique_key, state, run_at, attempt, lease_expires_at, worker, error_code, error, finished_at, idempotency_key, joins, result, result_object, progress_done, progress_total, cancel_requested_at, redrives, untold) ON mainstay.jobs TO mainstay_runtime;
 

@@ -48,9 +48,9 @@ ARGUMENTS = {
     "wake_parents.tenant_ids": "ARRAY['00000000-0000-7000-8000-000000000001'::uuid]",
     "wake_parents.job_ids": "ARRAY['00000000-0000-7000-8000-000000000001'::uuid]",
     "wake_waiting.count_max": "1000",
-    "prune_jobs.keep_dead": "interval '90 days'",
-    "prune_jobs.keep": "interval '30 days'",
-    "prune_jobs.count_max": "1000",
+    "list_old_jobs.keep_dead": "interval '90 days'",
+    "list_old_jobs.keep": "interval '30 days'",
+    "list_old_jobs.count_max": "1000",
 }
 
 
@@ -107,7 +107,7 @@ async def test_rescue_reads_only_what_runs(full_urls: DatabaseUrls, function: st
 
 @pytest.mark.parametrize(
     ("function", "index"),
-    [("wake_parents", "jobs_children"), ("wake_waiting", "jobs_waiting"), ("prune_jobs", "jobs_finished")],
+    [("wake_parents", "jobs_children"), ("wake_waiting", "jobs_waiting"), ("list_old_jobs", "jobs_finished")],
 )
 async def test_looks_read_only_what_they_are_about(full_urls: DatabaseUrls, function: str, index: str) -> None:
     connection = await asyncpg.connect(full_urls.superuser)

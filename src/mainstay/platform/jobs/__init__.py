@@ -10,6 +10,7 @@ from mainstay.platform.jobs.isolation import JobProcesses
 from mainstay.platform.jobs.limits import REDRIVES_MAX, ProcessLimits, WorkerLimits
 from mainstay.platform.jobs.models import DeadJob, JobKind, Queue
 from mainstay.platform.jobs.payloads import InvalidPayload, Payload, PayloadT
+from mainstay.platform.jobs.pruning import prune
 from mainstay.platform.jobs.registry import JobHandler, JobRegistry
 from mainstay.platform.jobs.run import JobRun
 from mainstay.platform.jobs.schedules import CatchUp, Schedule
@@ -48,5 +49,6 @@ __all__ = [
     "enqueue",
     "look_after",
     "measure_depth",
+    "prune",
     "repeat",
 ]

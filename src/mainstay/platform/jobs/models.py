@@ -209,6 +209,15 @@ class Buried:
 
 
 @dataclass(frozen=True)
+class OldJob:
+    """A job that is kept no longer, and the key of its result if that lies in the object store."""
+
+    tenant_id: UUID
+    job_id: UUID
+    result_object: str | None
+
+
+@dataclass(frozen=True)
 class Rescued:
     """A job taken from a worker that let its lease run out; `state` is `queued`, `failed` or `cancelled`."""
 

@@ -1,7 +1,8 @@
-"""Pruning: jobs that finished long ago are deleted, in transactions of a bounded size."""
+"""Pruning: jobs that finished long ago are deleted with their results, in transactions of a bounded size."""
 
 import structlog
 
+from mainstay.platform.blobs import Blobs
 from mainstay.platform.jobs import metrics, store
 from mainstay.platform.jobs.limits import PRUNE_BATCH_JOBS, PRUNE_BATCHES_MAX, WorkerLimits
 from mainstay.platform.postgres import Database
@@ -9,14 +10,21 @@ from mainstay.platform.postgres import Database
 log = structlog.get_logger(__name__)
 
 
-async def prune(database: Database, limits: WorkerLimits) -> int:
+async def prune(database: Database, blobs: Blobs, limits: WorkerLimits) -> int:
     """Delete jobs that finished longer ago than they are kept, and return how many; what is left waits for the next."""
+    kept = {"keep_s": limits.keep_s, "keep_dead_s": limits.keep_dead_s}
     total = 0
     for _ in range(PRUNE_BATCHES_MAX):
         async with database.keyhole() as tx:
-            pruned = await store.prune(tx, keep_s=limits.keep_s, keep_dead_s=limits.keep_dead_s)
-        total += pruned
-        if pruned < PRUNE_BATCH_JOBS:
+            old = await store.list_old(tx, **kept)
+        # Before the rows, so that a crash leaves no object that no row names.
+        for job in old:
+            if job.result_object is not None:
+                await blobs.delete(job.result_object)
+        if old:
+            async with database.keyhole() as tx:
+                total += await store.prune(tx, old, **kept)
+        if len(old) < PRUNE_BATCH_JOBS:
             break
     if total:
         metrics.PRUNED.inc(total)

@@ -205,9 +205,15 @@ SELECT tenant_id, job_id, queue FROM keyhole.wake_parents(:tenant_ids, :job_ids)
 -- Queues jobs that wait although their children have all ended.
 SELECT tenant_id, job_id, queue FROM keyhole.wake_waiting(:count_max)
 
+-- name: list_old_jobs
+-- Jobs that finished long ago, with the keys of their results in the object store.
+SELECT tenant_id, job_id, result_object
+  FROM keyhole.list_old_jobs(make_interval(secs => :keep_s), make_interval(secs => :keep_dead_s), :count_max)
+
 -- name: prune_jobs
--- Deletes jobs that finished long ago.
-SELECT jobs FROM keyhole.prune_jobs(make_interval(secs => :keep_s), make_interval(secs => :keep_dead_s), :count_max)
+-- Deletes those of these jobs that finished long ago.
+SELECT jobs FROM keyhole.prune_jobs(make_interval(secs => :keep_s), make_interval(secs => :keep_dead_s), :tenant_ids,
+                                    :job_ids)
 
 -- name: cancel_jobs
 -- Cancels jobs that do not run, and asks for the end of those that do. What is committing meanwhile is waited for, and

@@ -24,6 +24,7 @@ from mainstay.platform.jobs.models import (
     DeadJob,
     JobKind,
     Lease,
+    OldJob,
     Queue,
     QueueDepth,
     QueueDue,
@@ -242,10 +243,20 @@ async def jobs_to_cancel(tx: KeyholeTx, leases: Sequence[Lease]) -> frozenset[UU
     return frozenset(row["job_id"] for row in rows)
 
 
-async def prune(tx: KeyholeTx, *, keep_s: float, keep_dead_s: float) -> int:
-    """Delete jobs that finished so long ago, at most PRUNE_BATCH_JOBS, and return how many it were."""
+async def list_old(tx: KeyholeTx, *, keep_s: float, keep_dead_s: float) -> Sequence[OldJob]:
+    """Return jobs that finished so long ago, at most PRUNE_BATCH_JOBS."""
+    rows = await tx.fetch(_QUERIES["list_old_jobs"], keep_s=keep_s, keep_dead_s=keep_dead_s, count_max=PRUNE_BATCH_JOBS)
+    return [OldJob(row["tenant_id"], row["job_id"], row["result_object"]) for row in rows]
+
+
+async def prune(tx: KeyholeTx, jobs: Sequence[OldJob], *, keep_s: float, keep_dead_s: float) -> int:
+    """Delete those of `jobs` that are as old still, and return how many it were."""
     return await tx.fetch_value(
-        _QUERIES["prune_jobs"], keep_s=keep_s, keep_dead_s=keep_dead_s, count_max=PRUNE_BATCH_JOBS
+        _QUERIES["prune_jobs"],
+        keep_s=keep_s,
+        keep_dead_s=keep_dead_s,
+        tenant_ids=[job.tenant_id for job in jobs],
+        job_ids=[job.job_id for job in jobs],
     )
 
 

@@ -20,7 +20,6 @@ from mainstay.platform.jobs.execution import Execution, OtherProcesses
 from mainstay.platform.jobs.limits import WorkerLimits
 from mainstay.platform.jobs.lines import Lines
 from mainstay.platform.jobs.models import ClaimedJob
-from mainstay.platform.jobs.pruning import prune
 from mainstay.platform.jobs.registry import JobRegistry
 from mainstay.platform.jobs.wakeups import Wakeups
 from mainstay.platform.postgres import Database
@@ -77,7 +76,6 @@ class Worker:
             Duty("jobs.burials", self._limits.rescue_s, self._bury),
             Duty("jobs.depth", self._limits.depth_s, self._measure),
             Duty("jobs.waiting", self._limits.wake_s, self._look_at_families),
-            Duty("jobs.prune", self._limits.prune_s, self._prune),
             *duties,
         )
 
@@ -263,9 +261,6 @@ class Worker:
 
     async def _look_at_families(self) -> None:
         await family.look_at_all(self._database)
-
-    async def _prune(self) -> None:
-        await prune(self._database, self._limits)
 
     async def _measure(self) -> None:
         await measure_depth(self._database, self._registry.queues)
