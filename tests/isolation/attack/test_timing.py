@@ -29,6 +29,9 @@ PROBES = (
     "GET /v1/answers/{answer_id}/receipt",
 )
 ASKERS = ("admin of another tenant", "customer of the victim's tenant")
+# A file that is hidden inside a tenant is looked for in the stores that its asker sees, and an unknown one is not: 0.08
+# milliseconds, which a quiet machine shows (0.78; docs/threat-model.md). More than that is a new difference.
+KNOWN_AUC_MAX = {(ASKERS[1], "GET /v1/files/{file_id}"): 0.85}
 
 
 async def seconds(attacker: Attacker, method: str, call: Call, *, status: int) -> float:
@@ -61,27 +64,29 @@ async def measure(attacker: Attacker, operation: str, things: Things, *, pairs: 
     return separation(took_s["foreign"], took_s["unknown"]), separation(took_s["null"], took_s["null too"])
 
 
-async def compare_all(stage: Stage, figures: Figures, *, pairs: int, probes: tuple[str, ...]) -> list[Separation]:
-    """Measure and record every probe by every asker."""
-    found = []
+async def compare_all(stage: Stage, figures: Figures, *, pairs: int, probes: tuple[str, ...]) -> list[str]:
+    """Measure and record every probe by every asker, and return those that can be told apart."""
+    apart, asked = [], 0
     for asker in ASKERS:
         (attacker,) = (one for one in stage.attackers if one.name == asker)
         for probe in probes:
             foreign, null = await measure(attacker, probe, stage.things, pairs=pairs)
             print(f"{asker}, {probe}: {foreign}, of null pairs {null}")
             figures.record(f"timing of {probe} by {asker}", round(foreign.auc, 3), unit=f"{foreign}, null {null}")
-            found.append(foreign)
-    return found
+            asked += 1
+            # So few pairs show a difference only where the whole interval does.
+            auc = foreign.auc if pairs >= PAIRS_DEEP else foreign.low
+            if auc > KNOWN_AUC_MAX.get((asker, probe), AUC_MAX):
+                apart.append(f"{probe} by {asker}: {foreign}")
+    assert asked == len(ASKERS) * len(probes)
+    return apart
 
 
 async def test_refusals_of_foreign_ids_take_no_other_time(
     processes: RunningProcesses, superuser: asyncpg.Connection, record_figure: Figures
 ) -> None:
     stage = await make_stage(processes.system, superuser)
-    found = await compare_all(stage, record_figure, pairs=PAIRS_SHORT, probes=PROBES[:1])
-    # So few pairs show a difference only where the whole interval does.
-    assert len(found) == len(ASKERS)
-    assert [str(one) for one in found if one.low > AUC_MAX] == []
+    assert await compare_all(stage, record_figure, pairs=PAIRS_SHORT, probes=PROBES[:1]) == []
 
 
 @pytest.mark.deep
@@ -90,9 +95,7 @@ async def test_refusals_of_foreign_ids_take_no_other_time_over_many_pairs(
     processes: RunningProcesses, superuser: asyncpg.Connection, record_figure: Figures
 ) -> None:
     stage = await make_stage(processes.system, superuser)
-    found = await compare_all(stage, record_figure, pairs=PAIRS_DEEP, probes=PROBES)
-    assert len(found) == len(ASKERS) * len(PROBES)
-    assert [str(one) for one in found if one.auc > AUC_MAX] == []
+    assert await compare_all(stage, record_figure, pairs=PAIRS_DEEP, probes=PROBES) == []
 
 
 async def test_difference_in_time_would_be_seen(processes: RunningProcesses, superuser: asyncpg.Connection) -> None:
