@@ -12,6 +12,7 @@ CHILDREN = "children, each of which parses one document after the other"
 ONE = "one object for each request, transaction, document or answer, which ends with it"
 COUNTS = "what is left of the limits of tenants, principals and keys, by their ids; it holds no text"
 MESSAGES = "names of queues, receipts of messages and ids of jobs; it holds no text"
+COUNTERS = "counters by names of queues, kinds and outcomes from the code"
 DECLARED = {
     "control/limits/admission.py: Admission._reached": COUNTS,
     "control/limits/admission.py: Admission._waiting": COUNTS,
@@ -53,6 +54,8 @@ DECLARED = {
     "platform/jobs/isolation/pool.py: JobProcesses._ending": CHILDREN,
     "platform/jobs/isolation/pool.py: JobProcesses._idle": CHILDREN,
     "platform/jobs/lines.py: Lines._places": "ids and times by which claims go on; the claim decides what is read",
+    "platform/jobs/metrics.py: runs": COUNTERS,
+    "platform/jobs/metrics.py: seconds": COUNTERS,
     "platform/jobs/registry.py: JobRegistry._handlers": CONSTANT,
     "platform/jobs/sqs/announcing.py: Announcer._pending": MESSAGES,
     "platform/jobs/sqs/client.py: SqsClient._clients": "clients of boto3 by how long a call waits",
@@ -64,6 +67,7 @@ DECLARED = {
     "platform/postgres/safe_versions.py: safe_versions": CONSTANT,
     "platform/postgres/transactions.py: KeyholeTx._notes": ONE,
     "platform/postgres/transactions.py: _open_transaction": "the kind of the transaction that a task has open",
+    "platform/telemetry/logs.py: _fields_of_task": "the ids of the job that a task runs; a task runs one",
     "platform/text/words.py: _key": "single words; what comes back is made of the word that is asked for",
     "prompts/__init__.py: load_prompt": CONSTANT,
 }

@@ -1200,14 +1200,14 @@ REVOKE ALL ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) FROM PUBLIC
 GRANT EXECUTE ON ROUTINE keyhole.jobs_to_cancel(uuid[],uuid[],bigint[]) TO mainstay_runtime;
 
 CREATE OR REPLACE FUNCTION keyhole.list_old_jobs(keep interval, keep_dead interval, count_max integer)
- RETURNS TABLE(tenant_id uuid, job_id uuid, result_object text)
+ RETURNS TABLE(tenant_id uuid, job_id uuid, objects integer)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
  SELECT o.tenant_id,
      o.id,
-     o.result_object
+     num_nonnulls(o.result_object) AS num_nonnulls
     FROM (mainstay.tenants t
       CROSS JOIN LATERAL ( SELECT j.tenant_id,
              j.id,

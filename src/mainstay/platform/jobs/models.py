@@ -210,11 +210,11 @@ class Buried:
 
 @dataclass(frozen=True)
 class OldJob:
-    """A job that is kept no longer, and the key of its result if that lies in the object store."""
+    """A job that is kept no longer, and whether its result lies in the object store."""
 
     tenant_id: UUID
     job_id: UUID
-    result_object: str | None
+    has_object: bool
 
 
 @dataclass(frozen=True)

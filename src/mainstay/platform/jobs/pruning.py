@@ -2,7 +2,7 @@
 
 import structlog
 
-from mainstay.platform.blobs import Blobs
+from mainstay.platform.blobs import Blobs, blob_key
 from mainstay.platform.jobs import metrics, store
 from mainstay.platform.jobs.limits import PRUNE_BATCH_JOBS, PRUNE_BATCHES_MAX, WorkerLimits
 from mainstay.platform.postgres import Database
@@ -19,8 +19,8 @@ async def prune(database: Database, blobs: Blobs, limits: WorkerLimits) -> int:
             old = await store.list_old(tx, **kept)
         # Before the rows, so that a crash leaves no object that no row names.
         for job in old:
-            if job.result_object is not None:
-                await blobs.delete(job.result_object)
+            if job.has_object:
+                await blobs.delete(blob_key("results", job.tenant_id, job.job_id))
         if old:
             async with database.keyhole() as tx:
                 total += await store.prune(tx, old, **kept)

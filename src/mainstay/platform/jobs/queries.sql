@@ -206,8 +206,8 @@ SELECT tenant_id, job_id, queue FROM keyhole.wake_parents(:tenant_ids, :job_ids)
 SELECT tenant_id, job_id, queue FROM keyhole.wake_waiting(:count_max)
 
 -- name: list_old_jobs
--- Jobs that finished long ago, with the keys of their results in the object store.
-SELECT tenant_id, job_id, result_object
+-- Jobs that finished long ago, and whether their results lie in the object store.
+SELECT tenant_id, job_id, objects
   FROM keyhole.list_old_jobs(make_interval(secs => :keep_s), make_interval(secs => :keep_dead_s), :count_max)
 
 -- name: prune_jobs

@@ -246,7 +246,7 @@ async def jobs_to_cancel(tx: KeyholeTx, leases: Sequence[Lease]) -> frozenset[UU
 async def list_old(tx: KeyholeTx, *, keep_s: float, keep_dead_s: float) -> Sequence[OldJob]:
     """Return jobs that finished so long ago, at most PRUNE_BATCH_JOBS."""
     rows = await tx.fetch(_QUERIES["list_old_jobs"], keep_s=keep_s, keep_dead_s=keep_dead_s, count_max=PRUNE_BATCH_JOBS)
-    return [OldJob(row["tenant_id"], row["job_id"], row["result_object"]) for row in rows]
+    return [OldJob(row["tenant_id"], row["job_id"], has_object=row["objects"] > 0) for row in rows]
 
 
 async def prune(tx: KeyholeTx, jobs: Sequence[OldJob], *, keep_s: float, keep_dead_s: float) -> int:

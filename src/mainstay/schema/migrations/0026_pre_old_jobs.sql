@@ -4,10 +4,10 @@ GRANT SELECT (result_object) ON mainstay.jobs TO mainstay_keyhole;
 
 -- Jobs that finished long ago and whose kind knows it; a parent only after its children.
 CREATE FUNCTION keyhole.list_old_jobs(keep interval, keep_dead interval, count_max int)
-RETURNS TABLE (tenant_id uuid, job_id uuid, result_object text)
+RETURNS TABLE (tenant_id uuid, job_id uuid, objects int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT o.tenant_id, o.id, o.result_object
+    SELECT o.tenant_id, o.id, num_nonnulls(o.result_object)
       FROM mainstay.tenants t
      CROSS JOIN LATERAL (
            SELECT j.tenant_id, j.id, j.result_object FROM mainstay.jobs j
