@@ -168,7 +168,11 @@ class Lease:
     @property
     def scope(self) -> Scope:
         """The scope in which the job's transactions run: its tenant, on behalf of whoever enqueued it."""
-        return Scope(self.tenant_id, self.principal_id, sees_all=True)
+        return self.scope_for("none")
+
+    def scope_for(self, request_id: str) -> Scope:
+        """Return the same scope, for a request."""
+        return Scope(self.tenant_id, self.principal_id, sees_all=True, request_id=request_id)
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ class ClaimedJob:
     @property
     def scope(self) -> Scope:
         """The scope of its lease, for the request that the job belongs to."""
-        return Scope(self.lease.tenant_id, self.lease.principal_id, sees_all=True, request_id=self.request_id)
+        return self.lease.scope_for(self.request_id)
 
     @property
     def is_suspect(self) -> bool:

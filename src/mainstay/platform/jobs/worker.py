@@ -127,14 +127,14 @@ class Worker:
     async def _take_jobs(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
-            free = await self._gather_slots(stop)
-            # Before the claim and not after it: what is queued meanwhile must not be slept over.
-            self._woken.clear()
-            self._wakeups.claiming(free)
-            if not free:
-                await wait_for(self._woken, self._limits.poll_s)
-                continue
             try:
+                free = await self._gather_slots(stop)
+                # Before the claim and not after it: what is queued meanwhile must not be slept over.
+                self._woken.clear()
+                self._wakeups.claiming(free)
+                if not free:
+                    await wait_for(self._woken, self._limits.poll_s)
+                    continue
                 jobs = await self._claim(free)
             except Exception as error:  # noqa: BLE001 (logged; a worker outlives whatever a claim meets)
                 failures += 1
